@@ -1,0 +1,1 @@
+"""hwsim: hardware-level simulation of persistence domains and Ethernet links."""

@@ -1,0 +1,234 @@
+"""Persistence domains: what fails on its own, what it holds, and what a crash takes from it.
+
+The crash model is one rule.  Every *place* where bytes can lie names the tokens it needs to keep
+them (`node0/nvme:power`); every crash takes a set of tokens; a place that needs a taken token
+loses its content, and a reader then finds what the next place below holds.  Devices state what
+their places need and what a crash of theirs takes, from what the standards say; what survives
+which crash follows, and no table of it exists outside the tests.
+
+Not modelled: a crash in the middle of another crash's settling (a strike is atomic in time);
+silent corruption of resting bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from hwsim.contents import NOTHING, TORN, Contents, encode, surely, whole
+from hwsim.streams import stream
+from hwsim.trace import Row
+
+if TYPE_CHECKING:
+    import simpy
+    from pydantic import BaseModel
+
+    from hwsim.flow import FlowNetwork, Pipe
+
+
+class IOLost(Exception):
+    """An operation's device crashed, or its writer was torn down, before it finished.  Inside the simulation only."""
+
+
+class World:
+    """What every live part shares: the clock, the trace's rows, the random streams, the flows and the holdings.
+
+    `params_of` devices are given as objects whose fields are read where they are used, so that a
+    key nothing read can be named at the end.
+    """
+
+    def __init__(self, env: simpy.Environment, rows: list[Row], seed: int, flows: FlowNetwork) -> None:
+        self.env = env
+        self.rows = rows
+        self.seed = seed
+        self.flows = flows
+        self.needs: dict[str, frozenset[str]] = {}  # place -> tokens
+        self.holdings = Holdings(self)
+        self.domains: dict[str, PersistenceDomain] = {}
+
+    def stream(self, *name: str | int) -> random.Random:
+        """The random stream of a part of the model, by its name."""
+        return stream(self.seed, *name)
+
+    def record(
+        self,
+        event: str,
+        subject: str,
+        *,
+        place: str | None = None,
+        part: str | None = None,
+        slot: str | None = None,
+        epoch: int | None = None,
+        may: str | None = None,
+        size_bytes: int | None = None,
+        peer: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Append one row at the present time."""
+        self.rows.append((self.env.now, event, subject, place, part, slot, epoch, may, size_bytes, peer, detail))
+
+
+class Holdings:
+    """What every place holds under every key, with each part's stack of places (topmost first)."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.stacks: dict[str, tuple[str, ...]] = {}  # part -> places, topmost first
+        self._entries: dict[tuple[str, str], dict[str, Contents]] = {}  # (part, slot) -> place -> contents
+
+    def put(self, event: str, subject: str, place: str, part: str, slot: str, contents: Contents | None,
+            *, epoch: int | None = None, size_bytes: int | None = None) -> None:
+        """Set what *place* holds under (*part*, *slot*); None: no entry, so that a reader asks the place below."""
+        entry = self._entries.setdefault((part, slot), {})
+        if contents is None:
+            entry.pop(place, None)
+            if not entry:
+                del self._entries[part, slot]
+        else:
+            entry[place] = contents
+        self._world.record(event, subject, place=place, part=part, slot=slot, epoch=epoch,
+                           may=None if contents is None else encode(contents), size_bytes=size_bytes)
+
+    def read(self, part: str, slot: str) -> Contents:
+        """What a reader finds now under (*part*, *slot*)."""
+        entry = self._entries.get((part, slot), {})
+        for place in self.stacks[part]:
+            if place in entry:
+                return entry[place]
+        return frozenset((NOTHING,))
+
+    def at(self, place: str, part: str, slot: str) -> Contents | None:
+        """What *place* itself holds under (*part*, *slot*), or None."""
+        return self._entries.get((part, slot), {}).get(place)
+
+    def slots(self, part: str) -> dict[str, Contents]:
+        """Every slot of *part* that any place holds, with what a reader finds there."""
+        return {slot: self.read(part, slot) for name, slot in self._entries if name == part}
+
+    def erase(self, subject: str, part: str, slot: str) -> None:
+        """Remove (*part*, *slot*) from every place (a delete that is durable at once)."""
+        for place in list(self._entries.get((part, slot), ())):
+            self.put("erased", subject, place, part, slot, None)
+
+    def strike(self, takes: frozenset[str], draw: random.Random) -> None:
+        """Take the tokens away: places that need one lose their entries, and what is then on top is settled."""
+        dead = {place for place, needs in self._world.needs.items() if needs & takes}
+        for (part, slot), entry in list(self._entries.items()):
+            gone = dead & entry.keys()
+            if not gone:
+                continue
+            for place in sorted(gone):
+                self.put("lost", place.partition(":")[0], place, part, slot, None)
+            self.settle(part, slot, draw)
+
+    def settle(self, part: str, slot: str, draw: random.Random) -> None:
+        """Nothing more will be written: draw what the topmost place really holds, if it is not sure, and hold it below too."""
+        entry = self._entries.get((part, slot))
+        if not entry:
+            return
+        on_top = next(place for place in self.stacks[part] if place in entry)
+        if surely(entry[on_top]) is not None:
+            return
+        outcome = draw.choice(sorted(entry[on_top]))
+        for place in [place for place in self.stacks[part] if place in entry]:
+            event = "torn" if outcome == TORN else "erased" if outcome == NOTHING else "persisted"
+            self.put(event, place.partition(":")[0], place, part, slot, None if outcome == NOTHING else whole(outcome),
+                     epoch=outcome if outcome >= 0 else None)
+
+
+class Operation(Protocol):
+    """A write, flush or copy under way.
+
+    `done` succeeds when the operation is acknowledged, and fails with `IOLost` when its device crashed or
+    it was cancelled.  (A failed `done` nobody waits for must be defused by whoever made it.)
+    """
+
+    done: simpy.Event
+
+    def cancel(self) -> None:
+        """Tear down: commands already fetched finish, the rest is never sent; contents are settled; `done` fails."""
+
+
+class Store(Protocol):
+    """A device that can hold parts: what protocols write to."""
+
+    def stack_for(self, into: str) -> tuple[str, ...]:
+        """The places, topmost first, of a part that is stored `into` media, page_cache, tmpfs or dram here."""
+
+    def write(self, part: str, slot: str, epoch: int, size_bytes: int, *, pipes: Sequence[Pipe], sync: str, into: str,
+              owner: str = "") -> Operation:
+        """Write checkpoint *epoch* of *part* under *slot*, its bytes coming through *pipes*; done once *sync* holds.
+
+        *owner*: the host whose process writes, for remote writers.
+        """
+
+
+class PersistenceDomain:
+    """A device: one thing that crashes on its own.
+
+    A subclass is one file, `class X(PersistenceDomain, kind="x")`, with its frozen `Params` and with
+    `CRASHES`: crash kind -> the aspects of itself that the crash takes.  The token of an aspect is
+    `NAME:ASPECT`.
+    """
+
+    Params: ClassVar[type[BaseModel]]
+    CRASHES: ClassVar[Mapping[str, frozenset[str]]] = {}
+    kind: ClassVar[str] = ""
+    registry: ClassVar[dict[str, type[PersistenceDomain]]] = {}
+
+    def __init_subclass__(cls, kind: str = "", **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        if kind:
+            if kind in PersistenceDomain.registry:
+                raise AssertionError(f"two device kinds are named {kind!r}")
+            cls.kind = kind
+            PersistenceDomain.registry[kind] = cls
+
+    def __init__(self, world: World, name: str, params: Any, *, node: str | None = None, host: str | None = None) -> None:
+        self.world = world
+        self.env = world.env
+        self.name = name
+        self.params = params
+        self.node = node  # the node it sits in
+        self.host = host  # the host device of that node; its own name for a host; None outside nodes
+        self.up = True
+        self.on_stop: list[Callable[[str], None]] = []  # called with the crash kind when this domain stops
+        world.domains[name] = self
+
+    def token(self, aspect: str) -> str:
+        """The token of one aspect of this domain."""
+        return f"{self.name}:{aspect}"
+
+    def add_place(self, name: str, needs: Iterable[str]) -> str:
+        """Declare a place of this domain and the tokens (aspects of its own, or whole tokens) that it needs."""
+        place = f"{self.name}:{name}"
+        self.world.needs[place] = frozenset(need if ":" in need else self.token(need) for need in needs)
+        return place
+
+    def change_needs(self, place: str, needs: Iterable[str]) -> None:
+        """From now on *place* needs these tokens instead (capacitors died, a cache was switched off)."""
+        tokens = frozenset(need if ":" in need else self.token(need) for need in needs)
+        self.world.needs[place] = tokens
+        self.world.record("dependence_changed", self.name, place=None, peer=place, detail=json.dumps(sorted(tokens)))
+
+    def takes(self, crash_kind: str) -> frozenset[str]:
+        """The tokens that a crash of this kind takes from this domain; empty where it cannot strike it."""
+        return frozenset(self.token(aspect) for aspect in self.CRASHES.get(crash_kind, ()))
+
+    def stop(self, crash_kind: str) -> None:
+        """The crash struck: abort what is under way (contents are settled already) and stop serving."""
+        self.up = False
+        self.world.record("stopped", self.name, detail=crash_kind)
+        for notify in list(self.on_stop):
+            notify(crash_kind)
+
+    def restore_time(self, crash_kind: str) -> int | None:
+        """How long (ps) this domain needs to serve again after such a crash by itself; None: never by itself."""
+        return None
+
+    def restore(self) -> None:
+        """Serve again."""
+        self.up = True
+        self.world.record("restored", self.name)

@@ -1,0 +1,1 @@
+"""Commit protocols, one file each: strangers to each other."""

@@ -1,0 +1,79 @@
+"""Field types of specs: quantities that are written with a unit and kept as integers.
+
+`Duration` is ps, `Size` bytes, `Rate` bits per second.  A bare number is refused.  Values built
+in Python may be integers of the canonical unit through `model_construct` only, so that a file can
+never smuggle one in.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from hwsim.distributions import Distribution
+from hwsim.units import parse_duration, parse_rate, parse_size
+
+
+class Params(BaseModel):
+    """The base of every spec that a user writes: frozen, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+def _quantity(parse: Any, example: str) -> Any:
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(f"expected a quantity; write a number and a unit, such as '{example}'")
+        if isinstance(value, int | float):
+            raise ValueError(f"{value} has no unit; write a number and a unit, such as '{example}'")
+        return int(parse(value))
+
+    return read
+
+
+def _schema(example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "examples": [example]})
+
+
+Duration = Annotated[int, BeforeValidator(_quantity(parse_duration, "80us")), _schema("80us")]
+SignedDuration = Annotated[
+    int, BeforeValidator(_quantity(lambda text: parse_duration(text, signed=True), "-5ms")), _schema("-5ms")
+]
+Size = Annotated[int, BeforeValidator(_quantity(parse_size, "13.1GB")), _schema("13.1GB")]
+Rate = Annotated[int, BeforeValidator(_quantity(parse_rate, "400Gb/s")), _schema("400Gb/s")]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+def read_distribution(value: Any) -> Distribution:
+    """Read `5ms`, `{uniform: [0s, 200ms]}`, `{exponential: 20ms}`, `{constant: 5ms}`, `{lognormal: {median, sigma}}`, `{pareto: {minimum, shape}}`.
+
+    Raises ValueError with the remedy.
+    """
+    if isinstance(value, Distribution):
+        return value
+    if isinstance(value, str):
+        return Distribution("constant", (float(parse_duration(value)),))
+    if not isinstance(value, dict) or len(value) != 1:
+        raise ValueError("expected one distribution; write such as '5ms', {uniform: [0s, 200ms]} or {exponential: 20ms}")
+    (name, given), = value.items()
+    duration = _quantity(parse_duration, "80us")
+    match name, given:
+        case "constant" | "exponential", _:
+            return Distribution(str(name), (float(duration(given)),))
+        case "uniform", [low, high]:
+            least, most = duration(low), duration(high)
+            if least > most:
+                raise ValueError(f"uniform: {low} is above {high}; write the smaller one first")
+            return Distribution("uniform", (float(least), float(most)))
+        case "lognormal", {"median": median, "sigma": float() | int() as sigma, **rest} if not rest and sigma >= 0:
+            return Distribution("lognormal", (float(duration(median)), float(sigma)))
+        case "pareto", {"minimum": minimum, "shape": float() | int() as shape, **rest} if not rest and shape > 0:
+            return Distribution("pareto", (float(duration(minimum)), float(shape)))
+    raise ValueError(
+        f"{name!r} is not a distribution written as expected; write constant: 5ms, exponential: 20ms, "
+        "uniform: [0s, 200ms], lognormal: {median: 2s, sigma: 0.25} or pareto: {minimum: 1ms, shape: 2}"
+    )
+
+
+Delay = Annotated[Distribution, BeforeValidator(read_distribution), WithJsonSchema({"type": ["string", "object"]})]
