@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from hwsim.contents import NOTHING, TORN, Contents, encode, surely, whole
+from hwsim.flow import IOLost as IOLost  # devices and protocols know it from here
 from hwsim.streams import stream
 from hwsim.trace import Row
 
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from hwsim.flow import FlowNetwork, Pipe
-
-
-class IOLost(Exception):
-    """An operation's device crashed, or its writer was torn down, before it finished.  Inside the simulation only."""
 
 
 class World:
