@@ -1,0 +1,75 @@
+"""A network interface: the way of a node's messages and data out onto its links.
+
+It holds no checkpoint; its crash is silence.  A reset loses the queue pairs and whatever frames
+are on their way into it, and leaves the node's memory and drives alone.  Its figures of rate bound
+what crosses it in each direction, beside the link's own.
+
+Source: mstfwreset(1), reset levels 3 (driver restart and PCI reset) to 5 (cold reboot), for what a
+reset ends; InfiniBand Architecture Specification vol. 1 release 1.5, section 10.2.4 (a destroyed
+queue pair's outstanding work is lost).
+
+Not modelled: queue pairs and completion queues as such; several ports; firmware images; offloads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from hwsim.domain import PersistenceDomain, World
+from hwsim.quantities import Duration, Params, Rate
+
+if TYPE_CHECKING:
+    from hwsim.flow import Pipe
+
+
+class NicParams(Params):
+    """Figures of a network interface.  `reset_time` has no default: a reset without it lasts until `restore_after`."""
+
+    kind: Literal["nic"] = "nic"
+    rate: Rate | None = Field(default=None, gt=0, description="each direction's; none: only its links bound it")
+    delay: Duration = Field(default=0, ge=0, description="from the node's bus to the wire, and back, for each message")
+    reset_time: Duration | None = Field(default=None, gt=0, description="from a reset until it serves again")
+
+
+class Nic(PersistenceDomain, kind="nic"):
+    """One network interface; `out` and `into` are its pipes, None where no rate is stated."""
+
+    Params = NicParams
+    CRASHES: ClassVar[Mapping[str, frozenset[str]]] = {
+        "nic_reset": frozenset({"engine"}),
+        "power_loss": frozenset({"engine", "power"}),
+    }
+
+    def __init__(
+        self, world: World, name: str, params: Any, *, node: str | None = None, host: str | None = None
+    ) -> None:
+        super().__init__(world, name, params, node=node, host=host)
+        rate = params.rate
+        self.out: Pipe | None = None if rate is None else world.flows.pipe(f"{name} out", rate)
+        self.into: Pipe | None = None if rate is None else world.flows.pipe(f"{name} in", rate)
+
+    @property
+    def forwarding_delay(self) -> int:
+        """How long (ps) a message takes through it."""
+        return int(self.params.delay)
+
+    def stop(self, crash_kind: str) -> None:
+        """Nothing crosses it from now on; flows through it stall until their owners cancel them or it is back."""
+        for pipe in (self.out, self.into):
+            if pipe is not None:
+                self.world.flows.set_capacity(pipe, 0)
+        super().stop(crash_kind)
+
+    def restore(self) -> None:
+        """Carry again."""
+        for pipe in (self.out, self.into):
+            if pipe is not None:
+                self.world.flows.set_capacity(pipe, self.params.rate)
+        super().restore()
+
+    def restore_time(self, crash_kind: str) -> int | None:
+        """Its own reset time after a reset; after a power loss somebody must bring the power back."""
+        return self.params.reset_time if crash_kind == "nic_reset" else None

@@ -1,0 +1,63 @@
+"""A switch: it stores a frame, and forwards it after a delay; it may bound what crosses it in all.
+
+It holds no checkpoint.  While it has no power every frame that reaches it, or is on its way to it,
+is gone.
+
+Source: IEEE Std 802.1Q-2022, section 8.6 (a bridge forwards whole frames and keeps their order).
+
+Not modelled: buffers that overflow, flow control, congestion marks; forwarding tables and their
+convergence; a warm reboot that keeps forwarding (write no fault for it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from hwsim.domain import PersistenceDomain, World
+from hwsim.quantities import Duration, Params, Rate
+
+if TYPE_CHECKING:
+    from hwsim.flow import Pipe
+
+
+class SwitchParams(Params):
+    """Figures of a switch."""
+
+    kind: Literal["switch"] = "switch"
+    delay: Duration = Field(default=0, ge=0, description="from a frame's last bit in to its first bit out, unloaded")
+    capacity: Rate | None = Field(default=None, gt=0, description="what all of it carries; none: it never binds")
+
+
+class Switch(PersistenceDomain, kind="switch"):
+    """One switch; `fabric` is its pipe, None where no capacity is stated."""
+
+    Params = SwitchParams
+    CRASHES: ClassVar[Mapping[str, frozenset[str]]] = {"power_loss": frozenset({"power"})}
+
+    def __init__(
+        self, world: World, name: str, params: Any, *, node: str | None = None, host: str | None = None
+    ) -> None:
+        super().__init__(world, name, params, node=node, host=host)
+        self.fabric: Pipe | None = (
+            None if params.capacity is None else world.flows.pipe(f"{name} fabric", params.capacity)
+        )
+
+    @property
+    def forwarding_delay(self) -> int:
+        """How long (ps) a message takes through it."""
+        return int(self.params.delay)
+
+    def stop(self, crash_kind: str) -> None:
+        """Forward nothing from now on."""
+        if self.fabric is not None:
+            self.world.flows.set_capacity(self.fabric, 0)
+        super().stop(crash_kind)
+
+    def restore(self) -> None:
+        """Forward again."""
+        if self.fabric is not None:
+            self.world.flows.set_capacity(self.fabric, self.params.capacity)
+        super().restore()
