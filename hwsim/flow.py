@@ -5,8 +5,10 @@ progressive filling: the pipe with the least capacity a unit of weight fixes the
 flows, is taken out, and so on).  Rates change only when a flow starts or ends or a capacity
 changes; between two changes every flow moves at a constant rate, so ends and milestones are known
 ahead and cost one event each.  Times are integer ps: an end is the first whole ps at which all
-bytes have moved.  All changes of one instant are answered by one recomputation, which touches only
-the flows that share a pipe, directly or through others, with what changed.
+bytes have moved.  All changes of one instant are answered by one recomputation.  It touches only
+the flows that share a pipe, directly or through others, with what changed, and passes only through
+pipes that could bind: one whose flows, each at the capacity of its narrowest pipe, fit together
+never does, and so it joins nothing.
 
 Source: Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2 (max-min flow control).
 
@@ -39,13 +41,20 @@ class Pipe:
     changed, at most once a recomputation; they may change capacities, start and cancel flows.
     """
 
+    __slots__ = ("_bound_ps", "_busy_ps", "_busy_since", "_carried_bytes", "_demand_bps", "_flows", "_left", "_members",
+                 "_told_bps", "_weight", "capacity_bps", "index", "name", "on_rate")
+
     def __init__(self, name: str, capacity_bps: int, index: int) -> None:
         self.name = name
         self.capacity_bps = capacity_bps
         self.index = index  # order of creation; ties between pipes go to the older one
-        self.rate_bps = 0.0
         self.on_rate: list[Callable[[float], None]] = []
         self._flows: dict[int, Flow] = {}
+        self._demand_bps = 0  # what its flows would want of it at most
+        self._told_bps = 0.0  # the rate that on_rate heard last
+        self._left = 0.0  # working figures of `_max_min`
+        self._weight = 0.0
+        self._members: list[Flow] = []
         self._carried_bytes = 0.0
         self._busy_ps = 0
         self._busy_since = 0
@@ -53,6 +62,18 @@ class Pipe:
 
     def __repr__(self) -> str:
         return f"Pipe({self.name!r}, {self.capacity_bps})"
+
+    @property
+    def rate_bps(self) -> float:
+        """What moves through it now, bits per second."""
+        rate = 0.0
+        for flow in self._flows.values():
+            rate += flow.rate_bps if len(flow.pipes) < 2 else flow.rate_bps * flow.pipes.count(self)
+        return rate
+
+    @property
+    def _may_bind(self) -> bool:
+        return self._demand_bps > self.capacity_bps
 
 
 @dataclass(frozen=True)
@@ -67,6 +88,9 @@ class PipeUse:
 
 class Flow:
     """One transfer.  `done` succeeds with the flow when its last byte has moved; cancelled, it fails with `IOLost`."""
+
+    __slots__ = ("_bottleneck", "_limit_bps", "_milestones", "_moved", "_network", "_placed", "_serial", "_since",
+                 "_version", "_weight", "active", "done", "pipes", "rate_bps", "size_bytes")
 
     def __init__(self, network: FlowNetwork, serial: int, pipes: tuple[Pipe, ...], size_bytes: int, weight: float,
                  milestones: list[tuple[int, Callable[[], None]]], done: simpy.Event) -> None:
@@ -83,6 +107,8 @@ class Flow:
         self._since = network.now_ps
         self._version = 0
         self._bottleneck: Pipe | None = None
+        self._limit_bps = 0  # capacity of its narrowest pipe
+        self._placed = False  # working figure of `_max_min`
 
     @property
     def bottleneck(self) -> Pipe | None:
@@ -100,6 +126,10 @@ class Flow:
         """Take the flow out now: what moved has moved, `done` fails with `IOLost`.  A finished flow is left alone."""
         self._network._cancel(self)
 
+    @property
+    def _limited(self) -> bool:
+        return bool(self.pipes) and self.size_bytes > 0
+
     def _target(self) -> int:
         return self._milestones[-1][0] if self._milestones else self.size_bytes
 
@@ -112,7 +142,9 @@ class FlowNetwork:
         self.pipes: list[Pipe] = []
         self.recomputed = 0  # how often rates were computed, for benchmarks
         self._serial = 0
-        self._dirty: dict[int, Pipe] = {}
+        self._changed_flows: dict[int, Flow] = {}
+        self._changed_pipes: dict[int, Pipe] = {}
+        self._audience: dict[int, Pipe] = {}  # pipes whose on_rate may have something to hear
         self._deferred = False
         self._due: list[tuple[int, int, int, Flow]] = []  # (time, serial, version, flow); stale versions are skipped
         self._timer_at: int | None = None
@@ -134,9 +166,18 @@ class FlowNetwork:
         """From now on *pipe* carries this much; 0 stalls its flows until it is raised again."""
         if capacity_bps < 0:
             raise ValueError(f"{pipe.name}: a capacity cannot be negative, got {capacity_bps}")
-        if capacity_bps != pipe.capacity_bps:
-            pipe.capacity_bps = capacity_bps
-            self._touch(pipe)
+        if capacity_bps == pipe.capacity_bps:
+            return
+        pipe.capacity_bps = capacity_bps
+        self._changed_pipes[pipe.index] = pipe
+        for flow in pipe._flows.values():
+            limit = _narrowest(flow.pipes)
+            for other in flow.pipes:
+                if other._may_bind:  # its flows may no longer be held back by it
+                    self._changed_pipes[other.index] = other
+                other._demand_bps += limit - flow._limit_bps
+            flow._limit_bps = limit
+        self._call_on()
 
     def start(self, pipes: Sequence[Pipe], size_bytes: int, *, weight: float = 1.0,
               milestones: Sequence[tuple[int, Callable[[], None]]] = ()) -> Flow:
@@ -153,14 +194,17 @@ class FlowNetwork:
             raise ValueError(f"milestones must lie within 0 and {size_bytes} bytes")
         self._serial += 1
         flow = Flow(self, self._serial, tuple(pipes), size_bytes, weight, marks[::-1], self.env.event())
-        if not flow.pipes or flow._target() == 0:
+        if not flow._limited or flow._target() == 0:
             self._schedule(flow, 0)
-        if flow.pipes and size_bytes:
+        if flow._limited:
+            flow._limit_bps = _narrowest(flow.pipes)
             for pipe in flow.pipes:
                 if not pipe._flows:
                     pipe._busy_since = self.now_ps
                 pipe._flows[flow._serial] = flow
-                self._touch(pipe)
+                pipe._demand_bps += flow._limit_bps
+            self._changed_flows[flow._serial] = flow
+            self._call_on()
         return flow
 
     def use(self) -> dict[str, PipeUse]:
@@ -172,14 +216,14 @@ class FlowNetwork:
             if pipe._flows:
                 busy += now - pipe._busy_since
             for flow in pipe._flows.values():
-                carried += (flow.moved_bytes() - flow._moved) * flow.pipes.count(pipe)
+                carried += flow.moved_bytes() * flow.pipes.count(pipe)
                 if flow._bottleneck is pipe:
                     bound += now - flow._since
             uses[pipe.name] = PipeUse(pipe.capacity_bps, carried, busy, bound)
         return uses
 
-    def _touch(self, pipe: Pipe) -> None:
-        self._dirty[pipe.index] = pipe
+    def _call_on(self) -> None:
+        """Something changed at this instant: compute once everything else at this instant is done."""
         if not self._deferred:
             self._deferred = True
             event = self.env.event()
@@ -190,25 +234,29 @@ class FlowNetwork:
     def _settle(self, flow: Flow) -> None:
         """Book what the flow moved since its rate was last set."""
         now = self.now_ps
-        moved = flow.moved_bytes()
-        gained = moved - flow._moved
-        if gained:
-            for pipe in flow.pipes:
-                pipe._carried_bytes += gained
         if flow._bottleneck is not None:
             flow._bottleneck._bound_ps += now - flow._since
-        flow._moved = moved
+        flow._moved = flow.moved_bytes()
         flow._since = now
 
     def _remove(self, flow: Flow) -> None:
         flow.active = False
         flow.rate_bps = 0.0
         flow._version += 1
+        if not flow._limited:
+            return
         for pipe in flow.pipes:
-            if pipe._flows.pop(flow._serial, None) is not None:
-                if not pipe._flows:
-                    pipe._busy_ps += self.now_ps - pipe._busy_since
-                self._touch(pipe)
+            if pipe._may_bind:
+                self._changed_pipes[pipe.index] = pipe
+            pipe._demand_bps -= flow._limit_bps
+            pipe._carried_bytes += flow._moved
+            pipe._flows.pop(flow._serial, None)
+            if not pipe._flows:
+                pipe._busy_ps += self.now_ps - pipe._busy_since
+                pipe._busy_since = self.now_ps  # so that a pipe crossed twice counts once
+            if pipe.on_rate:
+                self._audience[pipe.index] = pipe
+        self._call_on()
 
     def _cancel(self, flow: Flow) -> None:
         if not flow.active:
@@ -222,37 +270,60 @@ class FlowNetwork:
         """Answer every change of this instant: new rates for all that shares a pipe with one, then tell the owners."""
         self._deferred = False
         self.recomputed += 1
-        seen, self._dirty = self._dirty, {}
-        reached = list(seen.values())
-        flows: dict[int, Flow] = {}
-        for pipe in reached:  # grows while it is walked
+        flows, self._changed_flows = self._changed_flows, {}
+        seen, self._changed_pipes = self._changed_pipes, {}
+        reached: list[Flow] = []
+        for flow in flows.values():
+            if flow.active:
+                reached.append(flow)
+        walk = list(seen.values())
+        for flow in reached:
+            for pipe in flow.pipes:
+                if pipe.index not in seen and pipe._may_bind:
+                    seen[pipe.index] = pipe
+                    walk.append(pipe)
+        for pipe in walk:  # grows while it is walked
             for serial, flow in pipe._flows.items():
                 if serial not in flows:
                     flows[serial] = flow
+                    reached.append(flow)
                     for other in flow.pipes:
-                        if other.index not in seen:
+                        if other.index not in seen and other._may_bind:
                             seen[other.index] = other
-                            reached.append(other)
-        totals = {pipe.index: 0.0 for pipe in reached}
-        for flow, rate, bottleneck in _max_min(reached, list(flows.values())):
-            if rate != flow.rate_bps or bottleneck is not flow._bottleneck:
-                changed = rate != flow.rate_bps
-                self._settle(flow)
-                flow._bottleneck = bottleneck
-                flow.rate_bps = rate
-                if changed:
-                    flow._version += 1
-                    if rate > 0.0 or flow._target() <= flow._moved:
-                        left = flow._target() - flow._moved
-                        self._schedule(flow, _whole_ps(left, rate) if left > 0 else 0)
+                            walk.append(other)
+        now = self.now_ps
+        audience = self._audience
+        for flow, rate, bottleneck in _max_min(reached):  # settling is written out: this is the hot loop
+            old, held = flow.rate_bps, flow._bottleneck
+            if rate == old and bottleneck is held:
+                continue
+            passed = now - flow._since
+            flow._since = now
+            if held is not None:
+                held._bound_ps += passed
+            if old:
+                moved = flow._moved + old * passed / _BYTE_PS
+                flow._moved = moved if moved < flow.size_bytes else float(flow.size_bytes)
+            flow._bottleneck = bottleneck
+            if rate == old:
+                continue
+            flow.rate_bps = rate
+            flow._version += 1
+            left = flow._target() - flow._moved
+            if left <= 0:
+                self._schedule(flow, 0)
+            elif rate > 0.0:
+                self._schedule(flow, _whole_ps(left, rate))
             for pipe in flow.pipes:
-                totals[pipe.index] += rate
-        told = [pipe for pipe in reached if totals[pipe.index] != pipe.rate_bps]
-        for pipe in told:
-            pipe.rate_bps = totals[pipe.index]
-        for pipe in told:
-            for notify in list(pipe.on_rate):
-                notify(pipe.rate_bps)
+                if pipe.on_rate:
+                    audience[pipe.index] = pipe
+        self._audience = {}
+        for pipe in audience.values():
+            rate = pipe.rate_bps
+            if rate != pipe._told_bps:
+                pipe._told_bps = rate
+                for notify in list(pipe.on_rate):
+                    notify(rate)
 
     def _schedule(self, flow: Flow, delay_ps: int) -> None:
         """The flow will reach its next target after *delay_ps*."""
@@ -280,13 +351,9 @@ class FlowNetwork:
 
     def _arrive(self, flow: Flow) -> None:
         """The flow reached its next target: a milestone or its end, and whatever else lies at the same byte."""
-        if flow.pipes and flow.size_bytes:
+        if flow._limited:
             self._settle(flow)
-            short = flow._target() - flow._moved  # by the rounding of floats only
-            if short > 0:
-                flow._moved = float(flow._target())
-                for pipe in flow.pipes:
-                    pipe._carried_bytes += short
+            flow._moved = max(flow._moved, float(flow._target()))  # short by the rounding of floats only
         else:  # nothing limits it: every target is reached now
             flow._moved = float(flow.size_bytes)
         while flow.active and flow._milestones and flow._milestones[-1][0] <= flow._moved:
@@ -306,40 +373,47 @@ def _whole_ps(left_bytes: float, rate_bps: float) -> int:
     return max(math.ceil(exact - max(1e-3, exact * 4e-15)), 0)
 
 
-def _max_min(pipes: Sequence[Pipe], flows: Sequence[Flow]) -> list[tuple[Flow, float, Pipe]]:
-    """Weighted max-min rates of *flows*, each with the pipe that set it; *pipes* are all that they cross.
+def _narrowest(pipes: Sequence[Pipe]) -> int:
+    return min(pipe.capacity_bps for pipe in pipes)
 
-    A pipe's share a unit of weight only grows while others are taken out, so an outdated entry of
-    the heap is a lower bound and is put back with its new share.
+
+def _max_min(flows: Sequence[Flow]) -> list[tuple[Flow, float, Pipe]]:
+    """Weighted max-min rates of *flows*, each with the pipe that set it.
+
+    All other flows that cross the same pipes cross them where they cannot bind.  A pipe's share a
+    unit of weight only grows while others are taken out, so an outdated entry of the heap is a
+    lower bound and is put back with its new share.
     """
-    left = {pipe.index: float(pipe.capacity_bps) for pipe in pipes}
-    weight = dict.fromkeys(left, 0.0)
-    waiting = dict.fromkeys(left, 0)
+    pipes: dict[int, Pipe] = {}
     for flow in flows:
+        flow._placed = False
         for pipe in flow.pipes:
-            weight[pipe.index] += flow._weight
-            waiting[pipe.index] += 1
-    heap = [(left[p.index] / weight[p.index], p.index, p) for p in pipes if waiting[p.index]]
+            if pipe.index not in pipes:
+                pipes[pipe.index] = pipe
+                pipe._left = float(pipe.capacity_bps)
+                pipe._weight = 0.0
+                pipe._members = []
+            pipe._weight += flow._weight
+            pipe._members.append(flow)
+    heap = [(pipe._left / pipe._weight, index, pipe) for index, pipe in pipes.items()]
     heapify(heap)
     fixed: list[tuple[Flow, float, Pipe]] = []
-    placed: set[int] = set()  # membership only, never walked
-    while heap:
+    while len(fixed) < len(flows):
         share, index, pipe = heappop(heap)
-        if not waiting[index]:
+        waiting = [flow for flow in pipe._members if not flow._placed]
+        if not waiting:
             continue
-        now = max(left[index], 0.0) / weight[index]
+        now = max(pipe._left, 0.0) / pipe._weight
         if now > share and heap and (now, index) > heap[0][:2]:
             heappush(heap, (now, index, pipe))
             continue
-        for flow in pipe._flows.values():
-            if flow._serial in placed:
+        for flow in waiting:
+            if flow._placed:  # it crosses this pipe twice
                 continue
-            placed.add(flow._serial)
+            flow._placed = True
             rate = now * flow._weight
             fixed.append((flow, rate, pipe))
             for crossed in flow.pipes:
-                i = crossed.index
-                left[i] -= rate
-                weight[i] -= flow._weight
-                waiting[i] -= 1
+                crossed._left -= rate
+                crossed._weight -= flow._weight
     return fixed
