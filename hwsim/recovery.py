@@ -1,0 +1,457 @@
+"""Recovery rules: what a restart hands back, as pure functions of what a crash left.
+
+A rule reads a `DurableState` (what a reader finds under every part and slot once the crash has taken its
+places away) and returns *every* result that the state allows.  A state without doubt allows exactly one;
+a write in flight or a cached one leaves several possible contents, and the set returned is exact: each
+member comes of some resolution of the doubts, and each resolution gives a member.
+The same functions serve the live recovery of a simulation and the judgement of every crash instant.
+
+Checkpoint 0 is the initial state, which is always re-creatable: a shard that holds nothing holds checkpoint 0.
+
+Not modelled: readers that disagree about what exists (visibility lags of shared file systems);
+a crash inside a recovery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from hwsim.contents import NOTHING, NOTHING_FOR_SURE, TORN, Contents
+from hwsim.trace import Part
+
+IN_PLACE_SLOT = "0"  # the one slot that in-place writers overwrite, and that a record lies under
+
+WHOLE, MIXED, CORRUPT, REFUSED = "whole", "mixed", "corrupt", "refused"
+
+
+class Handed(NamedTuple):
+    """What a recovery hands back: `whole` (one checkpoint, `epoch`), `mixed`, `corrupt`, or `refused`.
+
+    Whole at epoch 0 is a start from the initial state, without a word about it.
+    """
+
+    kind: str
+    epoch: int | None = None
+
+
+class Outcome(StrEnum):
+    """How what was handed back stands against what was promised: the closed list, worst first."""
+
+    SILENT_MIXED = "silent_mixed"
+    SILENT_CORRUPT = "silent_corrupt"
+    SILENT_RESTART = "silent_restart"
+    LOST_COMMITTED = "lost_committed"
+    CRASH_LOOP = "crash_loop"
+    HANG = "hang"
+    REFUSED = "refused"
+    CORRECT_OLDER = "correct_older"
+    CORRECT_LATEST = "correct_latest"
+
+    @property
+    def severity(self) -> int:
+        """0 for the worst; `min` of several outcomes by it is the worst of them."""
+        return _SEVERITY[self]
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether something acknowledged is lost, or something wrong is handed back unsaid."""
+        return self in UNSAFE
+
+
+_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+UNSAFE = frozenset((Outcome.SILENT_MIXED, Outcome.SILENT_CORRUPT, Outcome.SILENT_RESTART, Outcome.LOST_COMMITTED))
+
+
+def classify(handed: Handed, *, acknowledged: int, written: int) -> Outcome:
+    """Judge *handed* against the newest checkpoint acknowledged and the newest whose shards may all be there."""
+    if handed.kind == MIXED:
+        return Outcome.SILENT_MIXED
+    if handed.kind == CORRUPT:
+        return Outcome.SILENT_CORRUPT
+    if handed.kind == REFUSED or handed.epoch is None:
+        return Outcome.LOST_COMMITTED if acknowledged > 0 else Outcome.REFUSED
+    if handed.epoch == 0 and acknowledged > 0:
+        return Outcome.SILENT_RESTART
+    if handed.epoch < acknowledged:
+        return Outcome.LOST_COMMITTED
+    return Outcome.CORRECT_OLDER if handed.epoch < written else Outcome.CORRECT_LATEST
+
+
+def protected(handed: Handed, *, acknowledged: int) -> bool:
+    """Whether one whole checkpoint is handed back; the initial state counts only while nothing was acknowledged."""
+    return handed.kind == WHOLE and (handed.epoch != 0 or acknowledged == 0)
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """The worst of them."""
+    return min(outcomes, key=_SEVERITY.__getitem__)
+
+
+def best(outcomes: Iterable[Outcome]) -> Outcome:
+    """The best of them."""
+    return max(outcomes, key=_SEVERITY.__getitem__)
+
+
+class _Slot:
+    """One slot over all shards: what each copy holds, and counts of shards by what reading them may give.
+
+    `may[m]`: shards whose first existing copy may hold m; `sure[m]`: surely holds m (NOTHING: no copy exists);
+    `any_may[e]`, `any_sure[e]`: shards with some copy that may, that surely does, hold e;
+    `hopeless`: shards whose reading can be no checkpoint at all.
+    """
+
+    __slots__ = ("any_may", "any_sure", "held", "hopeless", "may", "reading", "sure")
+
+    def __init__(self, shards: int, copied: bool) -> None:
+        self.held: dict[int, Contents] = {}  # part -> contents, where it is not surely nothing
+        self.reading: dict[int, Contents] = {}  # shard -> its first existing copy, where shards have several
+        self.may: dict[int, int] = {NOTHING: shards}
+        self.sure: dict[int, int] = {NOTHING: shards}
+        self.any_may: dict[int, int] = {} if copied else self.may
+        self.any_sure: dict[int, int] = {} if copied else self.sure
+        self.hopeless = shards
+
+
+def _move(counts: dict[int, int], leave: Iterable[int], enter: Iterable[int]) -> None:
+    for member in leave:
+        left = counts[member] - 1
+        if left:
+            counts[member] = left
+        else:
+            del counts[member]
+    for member in enter:
+        counts[member] = counts.get(member, 0) + 1
+
+
+def _first_existing(copies: Iterable[Contents]) -> Contents:
+    """What a reader gets who takes the first copy that exists."""
+    members: set[int] = set()
+    for contents in copies:
+        members |= contents
+        if NOTHING not in contents:
+            members.discard(NOTHING)
+            return frozenset(members)
+    members.add(NOTHING)
+    return frozenset(members)
+
+
+class DurableState:
+    """What a reader would find after a crash, kept current by `set`; each question about it costs O(1) or a few slots.
+
+    `shards` counts the shards; parts of shard -1 are records (such as a manifest).  A shard's copies are
+    tried in the order of their `copy` number.
+    """
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        ordered = sorted(parts, key=lambda part: (part.shard, part.copy))
+        self.parts: tuple[Part, ...] = tuple(ordered)
+        shards = sorted({part.shard for part in ordered if part.shard >= 0})
+        numbers = {shard: index for index, shard in enumerate(shards)}
+        self.shards = len(numbers)
+        self._index = {part.name: index for index, part in enumerate(ordered)}
+        self._shard_of = [numbers.get(part.shard, -1) for part in ordered]
+        self._copies: list[list[int]] = [[] for _ in numbers]
+        self._record_copies: dict[str, list[int]] = {}
+        for index, part in enumerate(ordered):
+            if part.shard >= 0:
+                self._copies[numbers[part.shard]].append(index)
+            else:
+                self._record_copies.setdefault(part.name.partition(".copy")[0], []).append(index)
+        self._copied = any(len(copies) > 1 for copies in self._copies)
+        self._slots: dict[str, _Slot] = {}
+        self._records: dict[tuple[int, str], Contents] = {}
+        self._entries = 0  # shard entries that may exist
+        self._sure_entries = 0  # shard entries that surely exist
+        self._shard_may: dict[tuple[int, int], int] = {}  # (shard, epoch) -> entries that may hold it
+        self._reach: dict[int, int] = {}  # epoch -> shards of which some entry may hold it
+        self._writable: set[int] = set()  # epochs that every shard may hold
+
+    def set(self, part: str, slot: str, contents: Contents | None) -> None:
+        """From now on a reader finds *contents* under (*part*, *slot*); None: no such key."""
+        index = self._index[part]
+        shard = self._shard_of[index]
+        if contents is None:
+            contents = NOTHING_FOR_SURE
+        if shard < 0:
+            self._records[index, slot] = contents
+            return
+        if 0 in contents:  # the initial state is no more than nothing is
+            contents = (contents - {0}) | NOTHING_FOR_SURE
+        found = self._slots.get(slot)
+        if found is None:
+            if contents == NOTHING_FOR_SURE:
+                return
+            found = self._slots[slot] = _Slot(self.shards, self._copied)
+        old = found.held.get(index, NOTHING_FOR_SURE)
+        if contents == old:
+            return
+        self._count_entry(shard, old, contents)
+        if self._copied:
+            self._count_copies(found, index, shard, contents)
+        if contents == NOTHING_FOR_SURE:
+            del found.held[index]
+        else:
+            found.held[index] = contents
+        reading = contents
+        if self._copied:
+            old = found.reading.get(shard, NOTHING_FOR_SURE)
+            reading = _first_existing(found.held.get(copy, NOTHING_FOR_SURE) for copy in self._copies[shard])
+            found.reading[shard] = reading
+        _move(found.may, old, reading)
+        if len(old) == 1:
+            _move(found.sure, old, ())
+        if len(reading) == 1:
+            _move(found.sure, (), reading)
+        found.hopeless += (max(reading) < 0) - (max(old) < 0)
+        if not found.held:
+            del self._slots[slot]
+
+    def _count_entry(self, shard: int, old: Contents, new: Contents) -> None:
+        """Keep the counts over all slots: existing entries, and epochs that may be there."""
+        self._entries += (old == NOTHING_FOR_SURE) - (new == NOTHING_FOR_SURE)
+        self._sure_entries += (NOTHING in old) - (NOTHING in new)
+        for epoch in new - old:
+            if epoch < 0:
+                continue
+            key = (shard, epoch)
+            count = self._shard_may.get(key, 0)
+            self._shard_may[key] = count + 1
+            if not count:
+                reach = self._reach[epoch] = self._reach.get(epoch, 0) + 1
+                if reach == self.shards:
+                    self._writable.add(epoch)
+        for epoch in old - new:
+            if epoch < 0:
+                continue
+            key = (shard, epoch)
+            count = self._shard_may[key] - 1
+            if count:
+                self._shard_may[key] = count
+                continue
+            del self._shard_may[key]
+            if self._reach[epoch] == self.shards:
+                self._writable.discard(epoch)
+            self._reach[epoch] -= 1
+            if not self._reach[epoch]:
+                del self._reach[epoch]
+
+    def _count_copies(self, found: _Slot, index: int, shard: int, contents: Contents) -> None:
+        """Keep `any_may` and `any_sure` (checkpoints only) where shards have several copies."""
+        before = [found.held.get(copy, NOTHING_FOR_SURE) for copy in self._copies[shard]]
+        after = [contents if copy == index else found.held.get(copy, NOTHING_FOR_SURE) for copy in self._copies[shard]]
+        for counts, least in ((found.any_may, 0), (found.any_sure, 1)):
+            old = {epoch for copy in before if not least or len(copy) == 1 for epoch in copy if epoch >= 0}
+            new = {epoch for copy in after if not least or len(copy) == 1 for epoch in copy if epoch >= 0}
+            _move(counts, old - new, new - old)
+
+    @classmethod
+    def holding(cls, parts: Iterable[Part], contents: Mapping[tuple[str, str], Contents]) -> DurableState:
+        """The state in which a reader finds *contents* under each (part, slot), and nothing elsewhere."""
+        state = cls(parts)
+        for (part, slot), held in contents.items():
+            state.set(part, slot, held)
+        return state
+
+    def written(self) -> int:
+        """The newest checkpoint of which every shard (some copy) may be there; 0 where there is none."""
+        return max(self._writable, default=0)
+
+    def record(self, name: str, *, checked: bool) -> Contents:
+        """What the record *name* may say, its first existing copy read; *checked*: torn copies are passed over."""
+        members: set[int] = set()
+        passed = frozenset((NOTHING, TORN) if checked else (NOTHING,))
+        may_be_absent, may_be_torn = True, False
+        for index in self._record_copies.get(name, ()):
+            contents = self._records.get((index, IN_PLACE_SLOT), NOTHING_FOR_SURE)
+            members |= contents - passed
+            if not contents & passed:
+                return frozenset(members)
+            may_be_absent &= NOTHING in contents
+            may_be_torn |= checked and TORN in contents
+        if may_be_absent:
+            members.add(NOTHING)
+        if may_be_torn:
+            members.add(TORN)
+        return frozenset(members)
+
+    def reading(self, shard: int, slot: str) -> Contents:
+        """What a reader of the shard (counted from 0) finds under *slot*: its first copy that exists."""
+        found = self._slots.get(slot)
+        if found is None:
+            return NOTHING_FOR_SURE
+        if self._copied:
+            return found.reading.get(shard, NOTHING_FOR_SURE)
+        return found.held.get(self._copies[shard][0], NOTHING_FOR_SURE)
+
+    def slots_down_from(self, epoch: int) -> list[int]:
+        """The checkpoints up to *epoch* of which some shard may exist under the slot of their number, newest first."""
+        numbers = (int(slot) for slot in self._slots if slot.isdecimal())
+        return sorted((number for number in numbers if 0 < number <= epoch), reverse=True)
+
+    def joint(self, slot: str, *, absent_is: int | None) -> frozenset[Handed]:
+        """Every joint reading of all shards under *slot*, first existing copies, unchecked.
+
+        *absent_is* 0: a shard without a copy starts from the initial state; None: only readings in which
+        every shard exists are meant.
+        """
+        found = self._slots.get(slot)
+        if found is None:
+            return frozenset((Handed(WHOLE, 0),) if absent_is == 0 else ())
+        if absent_is is None and found.sure.get(NOTHING):
+            return frozenset()
+        handed: list[Handed] = []
+        if TORN in found.may:
+            handed.append(Handed(CORRUPT))
+        epochs = 0
+        for member, count in found.may.items():
+            if member >= 0 or (member == NOTHING and absent_is == 0):
+                epochs += 1
+                if count == self.shards:
+                    handed.append(Handed(WHOLE, max(member, 0)))
+        stuck = found.hopeless if absent_is is None else found.sure.get(TORN, 0)
+        if epochs > 1 and self.shards > 1 and not stuck:
+            handed.append(Handed(MIXED))
+        return frozenset(handed)
+
+    def may_lack(self, slot: str) -> bool:
+        """Whether some shard may have no copy at all under *slot*."""
+        found = self._slots.get(slot)
+        return found is None or NOTHING in found.may
+
+    def checked(self, slot: str, epoch: int) -> tuple[bool, bool]:
+        """Whether every shard may have, and whether every shard surely has, a whole copy of *epoch* under *slot*."""
+        found = self._slots.get(slot)
+        if found is None:
+            return False, False
+        return found.any_may.get(epoch) == self.shards, found.any_sure.get(epoch) == self.shards
+
+    def copies(self, shard: int, slot: str) -> list[Contents]:
+        """What each copy of the shard (counted from 0) may hold under *slot*."""
+        found = self._slots.get(slot)
+        held: Mapping[int, Contents] = {} if found is None else found.held
+        return [held.get(copy, NOTHING_FOR_SURE) for copy in self._copies[shard]]
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether possibly no shard has anything anywhere."""
+        return self._sure_entries == 0
+
+    @property
+    def may_have_entries(self) -> bool:
+        """Whether possibly some shard has something somewhere."""
+        return self._entries > 0
+
+
+Rule = Callable[[DurableState, Mapping[str, Any]], frozenset[Handed]]
+
+
+def in_place(state: DurableState, params: Mapping[str, Any]) -> frozenset[Handed]:
+    """Every rank resumes whatever lies under its one slot, without a look at the others: mixes and tears go unseen."""
+    return state.joint(IN_PLACE_SLOT, absent_is=0)
+
+
+def manifest(state: DurableState, params: Mapping[str, Any]) -> frozenset[Handed]:
+    """Read the manifest record, then the shards of the checkpoint that it names.
+
+    Params, all optional:
+    `record` ("manifest"): the record's part name;
+    `checksum` (True): the record and the shards carry checksums and their checkpoint's number, so that a torn
+    or a foreign one is noticed; without, it is handed back;
+    `slots` ("fresh"): shards lie under their checkpoint's number, or ("in_place") all under one slot;
+    `recover_by` ("coordinator"): the whole job falls back to the next older checkpoint still there, or
+    ("each_rank") each rank does so by itself;
+    `missing` ("refuse"): what a reader makes of shards without a record, or ("restart") it begins from nothing.
+
+    A missing shard is always noticed.  Where neither record nor shard exists the job starts from checkpoint 0.
+    A torn record that is noticed leads nowhere: refused.  `keep` needs no mention: what was pruned is not there.
+    """
+    checksum = bool(params.get("checksum", True))
+    in_slot = params.get("slots", "fresh") == "in_place"
+    by_rank = params.get("recover_by", "coordinator") == "each_rank"
+    handed: set[Handed] = set()
+    for named in state.record(str(params.get("record", "manifest")), checked=checksum):
+        if named == TORN:
+            handed.add(Handed(REFUSED if checksum else CORRUPT))
+        elif named == NOTHING or named == 0:
+            if params.get("missing", "refuse") == "restart" or state.may_be_empty:
+                handed.add(Handed(WHOLE, 0))
+            if params.get("missing", "refuse") != "restart" and state.may_have_entries:
+                handed.add(Handed(REFUSED))
+        else:
+            chain = [(named, IN_PLACE_SLOT)] if in_slot else [(e, str(e)) for e in state.slots_down_from(named)]
+            if by_rank:
+                handed |= _each_rank(state, chain, checksum)
+            elif checksum:
+                handed |= _checked_fallback(state, chain)
+            else:
+                handed |= _unchecked_fallback(state, chain)
+    return frozenset(handed)
+
+
+def _checked_fallback(state: DurableState, chain: Sequence[tuple[int, str]]) -> set[Handed]:
+    """The newest checkpoint of the chain that is whole, whichever that may be."""
+    handed = set()
+    for epoch, slot in chain:
+        possible, certain = state.checked(slot, epoch)
+        if possible:
+            handed.add(Handed(WHOLE, epoch))
+        if certain:
+            return handed
+    handed.add(Handed(REFUSED))
+    return handed
+
+
+def _unchecked_fallback(state: DurableState, chain: Sequence[tuple[int, str]]) -> set[Handed]:
+    """The newest checkpoint of the chain of which no shard is missing, taken as it lies."""
+    handed: set[Handed] = set()
+    for _, slot in chain:
+        handed |= state.joint(slot, absent_is=None)
+        if not state.may_lack(slot):
+            return handed
+    handed.add(Handed(REFUSED))
+    return handed
+
+
+def _each_rank(state: DurableState, chain: Sequence[tuple[int, str]], checksum: bool) -> set[Handed]:
+    """Every rank goes down the chain by itself; one that finds nothing stops the job."""
+    if chain and checksum and state.checked(chain[0][1], chain[0][0])[1]:
+        return {Handed(WHOLE, chain[0][0])}
+    refused = corrupt = False
+    startable, whole_ranks = True, True
+    common: set[int] | None = None
+    union: set[int] = set()
+    for shard in range(state.shards):
+        ends: set[int] = set()
+        for epoch, slot in chain:
+            if checksum:
+                copies = state.copies(shard, slot)
+                if any(epoch in copy for copy in copies):
+                    ends.add(epoch)
+                if any(len(copy) == 1 and epoch in copy for copy in copies):
+                    break
+            else:
+                reading = state.reading(shard, slot)
+                ends |= reading - NOTHING_FOR_SURE
+                if NOTHING not in reading:
+                    break
+        else:
+            refused = True
+        epochs = ends - {TORN}
+        corrupt |= TORN in ends
+        startable &= bool(ends)
+        whole_ranks &= bool(epochs)
+        common = epochs if common is None else common & epochs
+        union |= epochs
+    handed = {Handed(WHOLE, epoch) for epoch in common or ()}
+    if refused:
+        handed.add(Handed(REFUSED))
+    if corrupt and startable:
+        handed.add(Handed(CORRUPT))
+    if whole_ranks and len(union) > 1 and state.shards > 1:
+        handed.add(Handed(MIXED))
+    return handed
+
+
+RULES: dict[str, Rule] = {"in_place": in_place, "manifest": manifest}

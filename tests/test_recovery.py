@@ -1,0 +1,222 @@
+"""Recovery rules against brute force: every resolution of every doubt, read by a naive reader."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim.contents import NOTHING, TORN, Contents, either, whole
+from hwsim.recovery import RULES, DurableState, Handed, Outcome, best, classify, protected, worst
+from hwsim.trace import Part
+
+Key = tuple[str, str]
+
+
+def parts_of(shards: int, copies: int = 1, records: int = 1) -> list[Part]:
+    found = [
+        Part(f"shard{s}" + (f".copy{c}" if c else ""), s, c, f"gpu{s}", f"d{s}{c}", (f"d{s}{c}:media",), 10)
+        for s in range(shards)
+        for c in range(copies)
+    ]
+    names = ["manifest" + (f".copy{c}" if c else "") for c in range(records)]
+    return found + [Part(name, -1, c, "host", "m", ("m:media",), 1) for c, name in enumerate(names)]
+
+
+# the naive reader: one sure content under every key, plain loops
+
+
+def naive(rule: str, params: Mapping[str, Any], parts: list[Part], lies: Mapping[Key, int]) -> Handed:
+    shards: dict[int, list[str]] = {}
+    for part in sorted(parts, key=lambda p: p.copy):
+        if part.shard >= 0:
+            shards.setdefault(part.shard, []).append(part.name)
+
+    def copies(shard: int, slot: str) -> list[int]:
+        return [lies.get((name, slot), NOTHING) for name in shards[shard]]
+
+    def first(shard: int, slot: str) -> int:
+        return next((c for c in copies(shard, slot) if c != NOTHING), NOTHING)
+
+    def judge(ends: list[int]) -> Handed:
+        if TORN in ends:
+            return Handed("corrupt")
+        return Handed("whole", ends[0]) if len(set(ends)) == 1 else Handed("mixed")
+
+    if rule == "in_place":
+        return judge([max(0, first(s, "0")) if first(s, "0") != TORN else TORN for s in shards])
+    checksum, by_rank = params.get("checksum", True), params.get("recover_by") == "each_rank"
+    records = [lies.get((p.name, "0"), NOTHING) for p in sorted(parts, key=lambda p: p.copy) if p.shard < 0]
+    existing = [r for r in records if r != NOTHING]
+    if checksum:
+        intact = [r for r in existing if r != TORN]
+        if existing and not intact:
+            return Handed("refused")
+        existing = intact
+    if not existing:
+        empty = not any(c != NOTHING for (p, _), c in lies.items() if p.startswith("shard"))
+        return Handed("whole", 0) if empty or params.get("missing") == "restart" else Handed("refused")
+    if existing[0] == TORN:
+        return Handed("corrupt")
+    named = existing[0]
+    slots = [(named, "0")] if params.get("slots") == "in_place" else [(e, str(e)) for e in range(named, 0, -1)]
+    if by_rank:
+        ends = []
+        for s in shards:
+            for e, slot in slots:
+                if checksum and e in copies(s, slot):
+                    ends.append(e)
+                    break
+                if not checksum and first(s, slot) != NOTHING:
+                    ends.append(first(s, slot))
+                    break
+            else:
+                return Handed("refused")
+        return judge(ends)
+    for e, slot in slots:
+        if checksum and all(e in copies(s, slot) for s in shards):
+            return Handed("whole", e)
+        if not checksum and all(first(s, slot) != NOTHING for s in shards):
+            return judge([first(s, slot) for s in shards])
+    return Handed("refused")
+
+
+def brute(rule: str, params: Mapping[str, Any], parts: list[Part], may: Mapping[Key, Contents]) -> frozenset[Handed]:
+    keys = list(may)
+    return frozenset(
+        naive(rule, params, parts, dict(zip(keys, choice, strict=True)))
+        for choice in itertools.product(*(sorted(may[key]) for key in keys))
+    )
+
+
+PARAMS = [
+    {"checksum": checksum, "recover_by": by, "slots": slots, "missing": missing}
+    for checksum in (True, False)
+    for by in ("coordinator", "each_rank")
+    for slots in ("fresh", "in_place")
+    for missing in ("refuse", "restart")
+]
+
+
+@st.composite
+def worlds(draw: st.DrawFn, fresh: bool) -> tuple[list[Part], dict[Key, Contents]]:
+    shards = draw(st.integers(1, 3))
+    parts = parts_of(shards, draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+    doubts = 0
+    may: dict[Key, Contents] = {}
+    for part in parts:
+        for slot in ("1", "2", "3") if fresh and part.shard >= 0 else ("0",):
+            members = [NOTHING, TORN, int(slot)] if slot != "0" else [NOTHING, TORN, 1, 2, 3]
+            size = draw(st.sampled_from([1, 1, 1, 2, 3])) if doubts < 7 else 1
+            doubts += size > 1
+            if slot != "0" and size == 1:
+                may[part.name, slot] = whole(draw(st.sampled_from([int(slot), int(slot), NOTHING, TORN])))
+            else:
+                may[part.name, slot] = frozenset(draw(st.permutations(members))[:size])
+    return parts, may
+
+
+@settings(max_examples=400, deadline=None)
+@given(worlds(fresh=True), st.sampled_from([p for p in PARAMS if p["slots"] == "fresh"]))
+def test_manifest_returns_exactly_what_some_resolution_gives(world: Any, params: dict[str, Any]) -> None:
+    parts, may = world
+    assert RULES["manifest"](DurableState.holding(parts, may), params) == brute("manifest", params, parts, may)
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds(fresh=False), st.sampled_from([p for p in PARAMS if p["slots"] == "in_place"]))
+def test_rules_over_one_slot_return_exactly_what_some_resolution_gives(world: Any, params: dict[str, Any]) -> None:
+    parts, may = world
+    state = DurableState.holding(parts, may)
+    assert RULES["manifest"](state, params) == brute("manifest", params, parts, may)
+    assert RULES["in_place"](state, {}) == brute("in_place", {}, parts, may)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(1, 2),
+    st.lists(
+        st.tuples(
+            st.integers(0, 5),
+            st.sampled_from(["0", "1", "2"]),
+            st.one_of(st.none(), st.frozensets(st.integers(-2, 3), min_size=1, max_size=3)),
+        ),
+        max_size=25,
+    ),
+    st.sampled_from(PARAMS),
+)
+def test_a_state_kept_current_equals_one_built_anew(copies: int, changes: list[Any], params: dict[str, Any]) -> None:
+    parts = parts_of(2, copies, 2)
+    kept, latest = DurableState(parts), {}
+    for which, slot, contents in changes:
+        name = parts[which % len(parts)].name
+        kept.set(name, slot, contents)
+        latest[name, slot] = contents
+    anew = DurableState.holding(parts, {key: held for key, held in latest.items() if held is not None})
+    assert kept.written() == anew.written()
+    assert kept.may_be_empty == anew.may_be_empty
+    assert kept.may_have_entries == anew.may_have_entries
+    for rule in RULES.values():
+        assert rule(kept, params) == rule(anew, params)
+
+
+def test_written_is_the_newest_checkpoint_every_shard_may_hold() -> None:
+    parts = parts_of(2)
+    state = DurableState(parts)
+    assert state.written() == 0
+    state.set("shard0", "4", whole(4))
+    assert state.written() == 0
+    state.set("shard1", "4", either(NOTHING, TORN, 4))
+    assert state.written() == 4
+    state.set("shard1", "4", whole(TORN))
+    assert state.written() == 0
+
+
+@pytest.mark.parametrize(
+    ("handed", "acknowledged", "written", "outcome"),
+    [
+        (Handed("whole", 5), 5, 5, Outcome.CORRECT_LATEST),
+        (Handed("whole", 5), 4, 5, Outcome.CORRECT_LATEST),
+        (Handed("whole", 5), 5, 6, Outcome.CORRECT_OLDER),
+        (Handed("whole", 4), 5, 6, Outcome.LOST_COMMITTED),
+        (Handed("whole", 0), 0, 0, Outcome.CORRECT_LATEST),
+        (Handed("whole", 0), 0, 1, Outcome.CORRECT_OLDER),
+        (Handed("whole", 0), 3, 3, Outcome.SILENT_RESTART),
+        (Handed("refused"), 3, 3, Outcome.LOST_COMMITTED),
+        (Handed("refused"), 0, 1, Outcome.REFUSED),
+        (Handed("mixed"), 3, 3, Outcome.SILENT_MIXED),
+        (Handed("corrupt"), 0, 0, Outcome.SILENT_CORRUPT),
+    ],
+)
+def test_classification(handed: Handed, acknowledged: int, written: int, outcome: Outcome) -> None:
+    assert classify(handed, acknowledged=acknowledged, written=written) is outcome
+
+
+def test_a_silent_wrong_outranks_a_loud_loss() -> None:
+    assert worst([Outcome.LOST_COMMITTED, Outcome.SILENT_MIXED, Outcome.CORRECT_LATEST]) is Outcome.SILENT_MIXED
+    assert best([Outcome.LOST_COMMITTED, Outcome.REFUSED]) is Outcome.REFUSED
+    assert [o for o in Outcome if o.unsafe] == list(Outcome)[:4]
+    assert protected(Handed("whole", 0), acknowledged=0)
+    assert not protected(Handed("whole", 0), acknowledged=1)
+
+
+def test_remove_then_rename_leaves_neither() -> None:
+    parts = parts_of(2)
+    held = {("shard0", "1"): whole(1), ("shard1", "1"): whole(1)}
+    assert RULES["manifest"](DurableState.holding(parts, held), {}) == {Handed("refused")}
+    assert RULES["manifest"](DurableState.holding(parts, held), {"missing": "restart"}) == {Handed("whole", 0)}
+    assert RULES["manifest"](DurableState(parts), {}) == {Handed("whole", 0)}
+
+
+def test_a_rank_that_falls_back_alone_mixes() -> None:
+    parts = parts_of(2)
+    held = {("manifest", "0"): whole(2), ("shard0", "2"): whole(2), ("shard1", "2"): whole(TORN)}
+    held |= {("shard0", "1"): whole(1), ("shard1", "1"): whole(1)}
+    state = DurableState.holding(parts, held)
+    assert RULES["manifest"](state, {}) == {Handed("whole", 1)}
+    assert RULES["manifest"](state, {"recover_by": "each_rank"}) == {Handed("mixed")}
+    assert RULES["manifest"](state, {"checksum": False}) == {Handed("corrupt")}
