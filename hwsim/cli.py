@@ -1,0 +1,189 @@
+"""The `hwsim` command.  Each command imports what it needs when it is called.
+
+Exit status: 0 all is well; 1 an `expect` is unmet, or, where there is none, an unsafe outcome was
+found; 2 the user's mistake; 3 a tool is missing or not permitted; 4 the environment (a full disk, a
+folder that cannot be written); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from hwsim.errors import HwsimError
+
+EVERYDAY, FILES, RESEARCH = "Everyday", "Files", "Research"
+
+app = typer.Typer(
+    name="hwsim",
+    help="What would a crash leave on the media, at every instant, and what would recovery make of it?",
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
+TopologyArgument = Annotated[
+    str, typer.Argument(metavar="TOPOLOGY", help="A topology file, or the name of an example.", show_default=False)
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one key of the topology; may be given again."),
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="The seed, instead of the topology's.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        import hwsim
+
+        print(f"hwsim {hwsim.__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command(rich_help_panel=EVERYDAY)
+def run(
+    topology: TopologyArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to write [default: hwsim-out/NAME-SEED].")
+    ] = None,
+    seed: SeedOption = None,
+    changes: SetOption = None,
+    format_: FormatOption = Format.text,
+    json: JsonOption = False,
+    perfetto: Annotated[bool, typer.Option("--perfetto", help="Write a timeline for ui.perfetto.dev too.")] = False,
+) -> int:
+    """Simulate, evaluate every crash instant, check what is expected, report."""
+    from hwsim import examples, output
+    from hwsim.answers import answer
+    from hwsim.report import summary
+    from hwsim.topology import load, load_cases
+
+    chosen = Format.json if json else format_
+    path = examples.find(topology)
+    resolved = load(path, changes or [], seed)
+    cases = load_cases(path, changes or [], seed)
+    folder = out or output.default_folder(resolved.name, resolved.seed)
+    with progress() as say, output.staged(folder) as scratch:
+        found = answer(resolved, cases, say=say)
+        say(f"{resolved.name}: writing {folder}")
+        output.write_run(scratch, found.result, found.traces[0], resolved, perfetto=perfetto)
+    for warning in found.result.get("warnings", ()):
+        print(f"warning: {warning}", file=sys.stderr)
+    match chosen:
+        case Format.json:
+            sys.stdout.write(output.to_json(found.result))
+        case Format.markdown:
+            print(summary.markdown(found.result, resolved))
+        case Format.text:
+            summary.show(found.result, resolved)
+    print(f"{folder}/", file=sys.stderr if chosen is Format.json else sys.stdout)
+    return 0 if found.is_well else 1
+
+
+@app.command(rich_help_panel=EVERYDAY)
+def check(
+    topologies: Annotated[list[str], typer.Argument(metavar="TOPOLOGY...", show_default=False)],
+    format_: FormatOption = Format.text,
+    json: JsonOption = False,
+) -> int:
+    """Validate only: every mistake as file:line:column: key.path: what is wrong; what to write."""
+    from hwsim import examples
+    from hwsim.topology import check as mistakes_of
+
+    mistakes = mistakes_of([examples.find(name) for name in topologies])
+    if json or format_ is Format.json:
+        from dataclasses import asdict
+        from json import dumps
+
+        print(dumps([asdict(mistake) for mistake in mistakes], indent=2, ensure_ascii=False))
+    else:
+        for mistake in mistakes:
+            print(mistake, file=sys.stderr)
+        if not mistakes:
+            print("no mistakes" if len(topologies) == 1 else f"no mistakes in {len(topologies)} files")
+    return 2 if mistakes else 0
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Give a function that shows the stage the work is at: on a terminal, and nowhere else."""
+    if not sys.stderr.isatty():
+        yield lambda _stage: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("") as status:
+        yield status.update
+
+
+def status_of(arguments: Sequence[str] | None = None) -> int:
+    """Run the command *arguments* (those of the process by default) and return its exit status; it never raises."""
+    try:
+        status = app(args=None if arguments is None else list(arguments), prog_name="hwsim", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except HwsimError as error:
+        return _complain(str(error), error.exit_status)
+    except typer.TyperException as error:
+        return _usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted; nothing half-written is left behind", 130)
+    except BrokenPipeError:
+        _drop_output()  # whoever read the output has read enough
+        return 0
+    except MemoryError:
+        return _complain("out of memory; a shorter horizon or fewer repeats take less", 4)
+    except OSError as error:
+        from hwsim.output import explain
+
+        _drop_output()
+        return _complain(explain(error), 4)
+
+
+def main() -> NoReturn:
+    """The entry point of the command."""
+    sys.exit(status_of())
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"hwsim: {message}" if "\n" not in message else message, file=sys.stderr)
+    return status
+
+
+def _usage(error: typer.TyperException) -> int:
+    """One line about a wrong command line, and where its help is."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "hwsim"
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return _complain(f"{' '.join(message.split())} Try '{command} --help'.", 2)
+
+
+def _drop_output() -> None:
+    """Let the interpreter's last flush go nowhere, so that it does not complain once more."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass  # not a real file: nothing will be flushed to it
