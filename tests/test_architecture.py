@@ -42,7 +42,8 @@ def test_every_dependency_is_locked() -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    extras = project["optional-dependencies"].values()
+    wanted = [*project["dependencies"], *(line for extra in extras for line in extra)]
     locked = {
         line.split("==")[0].lower().replace("_", "-")
         for line in (ROOT / "requirements/lock.txt").read_text(encoding="utf-8").splitlines()
