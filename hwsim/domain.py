@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from hwsim.contents import NOTHING, TORN, Contents, encode, surely, whole
-from hwsim.flow import IOLost as IOLost  # devices and protocols know it from here
+from hwsim.flow import IOLost as IOLost  # noqa: PLC0414  # devices and protocols know it from here
 from hwsim.streams import stream
 from hwsim.trace import Row
 
@@ -64,7 +64,8 @@ class World:
         detail: str | None = None,
     ) -> None:
         """Append one row at the present time."""
-        self.rows.append((self.env.now, event, subject, place, part, slot, epoch, may, size_bytes, peer, detail))
+        now: int = self.env.now  # type: ignore[assignment]  # SimPy would admit a float, we never schedule one
+        self.rows.append((now, event, subject, place, part, slot, epoch, may, size_bytes, peer, detail))
 
 
 class Holdings:
@@ -104,6 +105,10 @@ class Holdings:
         """Every slot of *part* that any place holds, with what a reader finds there."""
         return {slot: self.read(part, slot) for name, slot in self._entries if name == part}
 
+    def found(self) -> dict[tuple[str, str], Contents]:
+        """Everything that any place holds, as a reader finds it: (part, slot) -> contents."""
+        return {(part, slot): self.read(part, slot) for part, slot in self._entries}
+
     def erase(self, subject: str, part: str, slot: str) -> None:
         """Remove (*part*, *slot*) from every place (a delete that is durable at once)."""
         for place in list(self._entries.get((part, slot), ())):
@@ -121,7 +126,7 @@ class Holdings:
             self.settle(part, slot, draw)
 
     def settle(self, part: str, slot: str, draw: random.Random) -> None:
-        """Nothing more will be written: draw what the topmost place really holds, if it is not sure, and hold it below too."""
+        """Nothing more will be written: draw what the topmost place really holds, if unsure, and hold it below too."""
         entry = self._entries.get((part, slot))
         if not entry:
             return
@@ -174,6 +179,7 @@ class PersistenceDomain:
     CRASHES: ClassVar[Mapping[str, frozenset[str]]] = {}
     kind: ClassVar[str] = ""
     registry: ClassVar[dict[str, type[PersistenceDomain]]] = {}
+    forwarding_delay: int = 0  # how long (ps) a message takes through it, onto a link or off it
 
     def __init_subclass__(cls, kind: str = "", **rest: Any) -> None:
         super().__init_subclass__(**rest)
@@ -183,7 +189,9 @@ class PersistenceDomain:
             cls.kind = kind
             PersistenceDomain.registry[kind] = cls
 
-    def __init__(self, world: World, name: str, params: Any, *, node: str | None = None, host: str | None = None) -> None:
+    def __init__(
+        self, world: World, name: str, params: Any, *, node: str | None = None, host: str | None = None
+    ) -> None:
         self.world = world
         self.env = world.env
         self.name = name
@@ -192,6 +200,7 @@ class PersistenceDomain:
         self.host = host  # the host device of that node; its own name for a host; None outside nodes
         self.up = True
         self.on_stop: list[Callable[[str], None]] = []  # called with the crash kind when this domain stops
+        self.on_restore: list[Callable[[], None]] = []  # called when this domain serves again
         world.domains[name] = self
 
     def token(self, aspect: str) -> str:
@@ -214,6 +223,10 @@ class PersistenceDomain:
         """The tokens that a crash of this kind takes from this domain; empty where it cannot strike it."""
         return frozenset(self.token(aspect) for aspect in self.CRASHES.get(crash_kind, ()))
 
+    def crossed(self, *, outward: bool) -> tuple[Pipe, ...]:
+        """The pipes of its own that traffic crosses on its way onto a link (*outward*) or off one."""
+        return ()
+
     def stop(self, crash_kind: str) -> None:
         """The crash struck: abort what is under way (contents are settled already) and stop serving."""
         self.up = False
@@ -229,3 +242,5 @@ class PersistenceDomain:
         """Serve again."""
         self.up = True
         self.world.record("restored", self.name)
+        for notify in list(self.on_restore):
+            notify()

@@ -47,28 +47,15 @@ class Nic(PersistenceDomain, kind="nic"):
         self, world: World, name: str, params: Any, *, node: str | None = None, host: str | None = None
     ) -> None:
         super().__init__(world, name, params, node=node, host=host)
+        self.forwarding_delay = params.delay
         rate = params.rate
         self.out: Pipe | None = None if rate is None else world.flows.pipe(f"{name} out", rate)
         self.into: Pipe | None = None if rate is None else world.flows.pipe(f"{name} in", rate)
 
-    @property
-    def forwarding_delay(self) -> int:
-        """How long (ps) a message takes through it."""
-        return int(self.params.delay)
-
-    def stop(self, crash_kind: str) -> None:
-        """Nothing crosses it from now on; flows through it stall until their owners cancel them or it is back."""
-        for pipe in (self.out, self.into):
-            if pipe is not None:
-                self.world.flows.set_capacity(pipe, 0)
-        super().stop(crash_kind)
-
-    def restore(self) -> None:
-        """Carry again."""
-        for pipe in (self.out, self.into):
-            if pipe is not None:
-                self.world.flows.set_capacity(pipe, self.params.rate)
-        super().restore()
+    def crossed(self, *, outward: bool) -> tuple[Pipe, ...]:
+        """Its pipe of that direction."""
+        pipe = self.out if outward else self.into
+        return () if pipe is None else (pipe,)
 
     def restore_time(self, crash_kind: str) -> int | None:
         """Its own reset time after a reset; after a power loss somebody must bring the power back."""

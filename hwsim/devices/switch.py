@@ -41,23 +41,11 @@ class Switch(PersistenceDomain, kind="switch"):
         self, world: World, name: str, params: Any, *, node: str | None = None, host: str | None = None
     ) -> None:
         super().__init__(world, name, params, node=node, host=host)
+        self.forwarding_delay = params.delay
         self.fabric: Pipe | None = (
             None if params.capacity is None else world.flows.pipe(f"{name} fabric", params.capacity)
         )
 
-    @property
-    def forwarding_delay(self) -> int:
-        """How long (ps) a message takes through it."""
-        return int(self.params.delay)
-
-    def stop(self, crash_kind: str) -> None:
-        """Forward nothing from now on."""
-        if self.fabric is not None:
-            self.world.flows.set_capacity(self.fabric, 0)
-        super().stop(crash_kind)
-
-    def restore(self) -> None:
-        """Forward again."""
-        if self.fabric is not None:
-            self.world.flows.set_capacity(self.fabric, self.params.capacity)
-        super().restore()
+    def crossed(self, *, outward: bool) -> tuple[Pipe, ...]:
+        """Its fabric, once: where traffic comes in."""
+        return () if outward or self.fabric is None else (self.fabric,)
