@@ -1,26 +1,288 @@
 """Commit protocols: what a checkpoint's shards must have done before anyone may call it a checkpoint.
 
-A protocol sees its own participants, its stores and the messages that reach it; it is never
+A protocol sees its own participants, their stores and the messages that reach them; it is never
 handed a peer's state, so to it a crash is silence.  It records *claims* (`shard_saved`,
 `epoch_committed`), never facts, and it names the recovery rule that the trace's header carries: the
 rule is a pure function of durable state, the same in the crash sweep and in a live recovery.
 
-Not modelled: a participant that lies; changes of membership within a run.
+Not modelled: a participant that lies; changes of membership within a run; the time that a delete takes.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
+from hwsim.domain import PersistenceDomain, Store, World
 from hwsim.quantities import Params
+from hwsim.trace import Part
+
+if TYPE_CHECKING:
+    import random
+
+    import simpy
+
+    from hwsim.distributions import Distribution
+    from hwsim.domain import Operation
+    from hwsim.flow import Flow, Pipe
+    from hwsim.network import Network
+    from hwsim.recovery import Handed
+
+
+class Message(NamedTuple):
+    """What one participant tells another."""
+
+    kind: str
+    epoch: int
+    sender: str
+
+
+class Placed:
+    """One placed copy of a rank's shard, live: where its bytes come from, what they cross, where they land.
+
+    `pipes` are crossed from the source's own memory, `pipes_from_host` from a snapshot in the memory of its host;
+    `uses` and `uses_from_host` are the devices without which a write cannot go on.  `lead_ps`: how much too
+    early the domain's clock makes it begin.
+    """
+
+    __slots__ = (
+        "device", "index", "into", "latency_ps", "lead_ps", "name", "node", "pipes", "pipes_from_host", "shard",
+        "size_bytes", "store", "sync", "uses", "uses_from_host", "writer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        node: Node,
+        index: int,
+        shard: int,
+        store: Store,
+        device: str,
+        size_bytes: int,
+        into: str,
+        sync: str,
+        writer: str = "",
+        pipes: tuple[Pipe, ...] = (),
+        pipes_from_host: tuple[Pipe, ...] = (),
+        latency_ps: int = 0,
+        lead_ps: int = 0,
+        uses: frozenset[str] = frozenset(),
+        uses_from_host: frozenset[str] = frozenset(),
+    ) -> None:
+        self.name = name
+        self.node = node
+        self.index = index
+        self.shard = shard
+        self.store = store
+        self.device = device
+        self.size_bytes = size_bytes
+        self.into = into
+        self.sync = sync
+        self.writer = writer
+        self.pipes = pipes
+        self.pipes_from_host = pipes_from_host
+        self.latency_ps = latency_ps
+        self.lead_ps = lead_ps
+        self.uses = uses
+        self.uses_from_host = uses_from_host
+
+
+class Node:
+    """One participant: a rank with the shards that it saves (an abstract domain is a rank of its own).
+
+    `endpoint` is the device at which messages for it arrive.
+    """
+
+    __slots__ = ("endpoint", "name", "parts", "snapshot_bytes", "snapshot_pipes", "uses")
+
+    def __init__(self, name: str, endpoint: str, uses: frozenset[str] = frozenset()) -> None:
+        self.name = name
+        self.endpoint = endpoint
+        self.parts: list[Placed] = []
+        self.snapshot_bytes = 0
+        self.snapshot_pipes: tuple[Pipe, ...] = ()
+        self.uses = uses  # devices that a snapshot needs
+
+
+class Job:
+    """What the ranks of one training job do to their devices: writes, messages, claims; and how all of it is torn down.
+
+    Whatever is begun through it dies with `tear_down`: a write is cancelled, a message finds nobody.
+    """
+
+    def __init__(self, world: World, nodes: Sequence[Node], network: Network | None, coordinator: Node | None) -> None:
+        self.world = world
+        self.env = world.env
+        self.nodes = tuple(nodes)
+        self.parts: tuple[Placed, ...] = tuple(sorted((p for node in nodes for p in node.parts), key=lambda p: p.index))
+        self.network = network
+        self.coordinator = coordinator if coordinator is not None else self.nodes[0]
+        self.message_delay: Distribution | None = None
+        self.generation = 0
+        self.sent = 0
+        self.delivered = 0
+        self.dropped = 0
+        self.on_saved: Callable[[Placed, int], None] | None = None
+        self.on_finished: Callable[[int], None] | None = None
+        self.participants: tuple[str, ...] = ()
+        self.trace_parts: tuple[Part, ...] = ()
+        self.load_ps: Callable[[], int] = lambda: 0  # time to read a checkpoint back
+        self.place_record: Callable[[str, str | None, int, str | None], Placed] = _no_records
+        self._under_way: dict[Operation | Flow, frozenset[str]] = {}
+        self._delays: dict[str, random.Random] = {}
+
+    # writing
+
+    def write(
+        self, placed: Placed, slot: str, epoch: int, then: Callable[[Placed, int], None], *, from_host: bool = False
+    ) -> None:
+        """Write *placed* under *slot* and call *then* once its sync holds; never, if a crash comes first."""
+        if placed.latency_ps:
+            self.later(placed.latency_ps, lambda: self._write(placed, slot, epoch, then, from_host))
+        else:
+            self._write(placed, slot, epoch, then, from_host)
+
+    def _write(
+        self, placed: Placed, slot: str, epoch: int, then: Callable[[Placed, int], None], from_host: bool
+    ) -> None:
+        under_way = self._under_way
+        operation = placed.store.write(
+            placed.name,
+            slot,
+            epoch,
+            placed.size_bytes,
+            pipes=placed.pipes_from_host if from_host else placed.pipes,
+            sync=placed.sync,
+            into=placed.into,
+            owner=placed.writer,
+        )
+        under_way[operation] = placed.uses_from_host if from_host else placed.uses
+        generation = self.generation
+
+        def returned(event: simpy.Event) -> None:
+            under_way.pop(operation, None)
+            if not event._ok:
+                event.defused = True
+            elif generation == self.generation:
+                if placed.latency_ps:
+                    self.later(placed.latency_ps, lambda: then(placed, epoch))
+                else:
+                    then(placed, epoch)
+
+        self.watch(operation.done, returned)
+
+    def watch(self, event: simpy.Event, callback: Callable[[simpy.Event], None]) -> None:
+        """Call *callback* when *event* happens, or now if it has happened."""
+        if event.callbacks is None:
+            callback(event)
+        else:
+            event.callbacks.append(callback)
+
+    def track(self, operation: Operation | Flow, uses: frozenset[str], then: Callable[[], None]) -> None:
+        """Let *operation* be torn down with the rest, or with a device it *uses*; call *then* once it is done."""
+        self._under_way[operation] = uses
+        generation = self.generation
+
+        def returned(event: simpy.Event) -> None:
+            self._under_way.pop(operation, None)
+            if not event._ok:
+                event.defused = True
+            elif generation == self.generation:
+                then()
+
+        self.watch(operation.done, returned)
+
+    def later(self, delay_ps: int, action: Callable[[], None]) -> None:
+        """Do *action* after *delay_ps*, unless the job is torn down before."""
+        generation = self.generation
+
+        def due(_: simpy.Event) -> None:
+            if generation == self.generation:
+                action()
+
+        self.env.timeout(delay_ps).callbacks.append(due)
+
+    # messages
+
+    def send(self, kind: str, epoch: int, sender: Node, receiver: Node, then: Callable[[Message], None]) -> None:
+        """Send a message; *then* is called with it when, and if, it arrives."""
+        generation = self.generation
+        message = Message(kind, epoch, sender.name)
+
+        def arrived() -> None:
+            if generation == self.generation:
+                then(message)
+
+        if self.network is not None and self.message_delay is None:
+            self._send_over(self.network, message, sender, receiver, arrived)
+            return
+        self.sent += 1
+        self.world.record("sent", sender.name, epoch=epoch, peer=receiver.name, detail=kind)
+
+        def deliver() -> None:
+            self.delivered += 1
+            self.world.record("delivered", receiver.name, epoch=epoch, peer=sender.name, detail=kind)
+            then(message)
+
+        if self.message_delay is None:
+            deliver()
+            return
+        stream = self._delays.get(sender.name)
+        if stream is None:
+            stream = self._delays[sender.name] = self.world.stream("message_delay", sender.name)
+        self.later(self.message_delay.draw(stream), deliver)
+
+    def _send_over(
+        self, network: Network, message: Message, sender: Node, receiver: Node, arrived: Callable[[], None]
+    ) -> None:
+        raise NotImplementedError
+
+    # claims
+
+    def claim(self, event: str, epoch: int | None = None, *, subject: str = "job", detail: str | None = None) -> None:
+        """Record what the job says."""
+        self.world.record(event, subject, epoch=epoch, detail=detail)
+
+    def saved(self, placed: Placed, epoch: int) -> None:
+        """A save returned to its writer.  (An abstract domain's `persisted` already says so.)"""
+        if placed.writer:
+            self.world.record("shard_saved", placed.node.name, part=placed.name, epoch=epoch, peer=placed.device)
+        if self.on_saved is not None:
+            self.on_saved(placed, epoch)
+
+    def finished(self, epoch: int) -> None:
+        """Nothing of this checkpoint is under way any more."""
+        if self.on_finished is not None:
+            self.on_finished(epoch)
+
+    # crashes
+
+    def cancel_using(self, devices: frozenset[str]) -> None:
+        """Tear down what cannot go on without *devices*."""
+        for operation, uses in list(self._under_way.items()):
+            if uses & devices and operation in self._under_way:
+                operation.cancel()
+
+    def tear_down(self) -> None:
+        """Kill every process of the job: nothing that it began goes on."""
+        self.generation += 1
+        for operation in list(self._under_way):
+            operation.cancel()
+        self._under_way.clear()
 
 
 class Protocol:
-    """One commit protocol.  A subclass is one file, `class X(Protocol, kind="x")`, with its frozen `Params`."""
+    """One commit protocol.  A subclass is one file, `class X(Protocol, kind="x")`, with its frozen `Params`.
+
+    The workload calls `begin`, then `save` for every placed part, and `snapshot_taken` once every rank
+    holds its snapshot; the protocol calls `job.finished` when nothing of the checkpoint is under way any more.
+    """
 
     Params: ClassVar[type[Params]]
     kind: ClassVar[str] = ""
     registry: ClassVar[dict[str, type[Protocol]]] = {}
+    rule: ClassVar[str] = ""  # name of the recovery rule, see hwsim.recovery
 
     def __init_subclass__(cls, kind: str = "", **rest: Any) -> None:
         super().__init_subclass__(**rest)
@@ -29,3 +291,41 @@ class Protocol:
                 raise AssertionError(f"two protocol kinds are named {kind!r}")
             cls.kind = kind
             Protocol.registry[kind] = cls
+
+    def __init__(self, job: Job, params: Any) -> None:
+        self.job = job
+        self.params = params
+        self.world = job.world
+
+    def rule_params(self) -> Mapping[str, Any]:
+        """Parameters of the recovery rule: plain data."""
+        return {}
+
+    def records(self) -> Iterable[Part]:
+        """Parts of the protocol's own beside the shards."""
+        return ()
+
+    def begin(self, epoch: int) -> None:
+        """Checkpoint *epoch* begins."""
+
+    def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
+        """The bytes of *placed* are ready: make them durable."""
+        raise NotImplementedError
+
+    def snapshot_taken(self, epoch: int) -> None:
+        """Every rank holds its snapshot of *epoch*."""
+
+    def tear_down(self) -> None:
+        """The job's processes are gone: forget whatever only they knew."""
+
+    def resume(self, handed: Handed) -> None:
+        """A recovery handed this back: bring the media into the state from which the job goes on."""
+
+
+def _no_records(part: str, to: str | None, size_bytes: int, sync: str | None) -> Placed:
+    raise AssertionError(f"nobody said where {part} could lie")
+
+
+def domain_of(store: Store) -> PersistenceDomain:
+    """The device that a store is."""
+    return cast(PersistenceDomain, store)

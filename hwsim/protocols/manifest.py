@@ -1,14 +1,42 @@
-"""Manifest: a file a shard and a checkpoint, and one small record that says which checkpoint counts."""
+"""Manifest: a file a shard and a checkpoint, and one small record that says which checkpoint counts.
+
+Every rank writes its shard under the checkpoint's own name and, once the shard's sync holds for all
+copies, tells the coordinator.  The coordinator writes the record (durably) when the last rank has told
+it; from that instant the checkpoint counts.  Older ones are deleted by `keep` and `prune`.
+
+Guarantees: recovery hands back one whole checkpoint that was committed, or the one being committed
+while its record is in doubt, provided that flushes are honest, `publish` is after_shards and a checksum, an
+atomic block or a rename keeps the record from being torn.  Blocks: while the coordinator is down no new
+checkpoint is committed; the old one stays usable.  Messages: one a rank and checkpoint.
+
+Source: the pattern of "write a new file, fsync, rename a pointer" in databases (Gray and Reuter, Transaction
+Processing, 1993, shadow copies), and of checkpoint libraries that keep a `latest` file.
+
+Not modelled: the time that deletes take; a second coordinator; a reader's cache.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from hwsim import quantities
-from hwsim.protocol import Protocol
+from hwsim.contents import whole
+from hwsim.protocol import Job, Message, Protocol, domain_of
 from hwsim.quantities import Delay, Size
+from hwsim.trace import Part
+
+if TYPE_CHECKING:
+    from hwsim.protocol import Placed
+    from hwsim.recovery import Handed
+
+RECORD = "manifest"  # the record's part, and the slot it lies under
+_SLOT = "0"
+_NEW = "new"  # the new file, before it has the name
+_JOURNAL = "journal"  # a directory's change on its way to the journal
+_SECTOR_BYTES = 512  # commit record of the file system's journal: never torn, on any drive
 
 
 class ManifestRecord(quantities.Params):
@@ -23,6 +51,10 @@ class ManifestRecord(quantities.Params):
         default="rename",
         description="in_place overwrites the block; rename syncs a new file, then renames it over the old one; "
         "remove_then_rename deletes the old one first",
+    )
+    sync: Literal["none", "flush", "fua", "completion"] | None = Field(
+        default=None,
+        description="what the coordinator waits for; default: what its first shard does on the same device, else flush",
     )
     checksum: bool = Field(default=True, description="whether a reader notices a torn record")
     persist: Delay | None = Field(
@@ -41,13 +73,21 @@ class ManifestParams(quantities.Params):
     keep: int = Field(default=2, ge=1, description="complete checkpoints kept")
     prune: Literal["before_commit", "after_commit"] = Field(
         default="after_commit",
-        description="when the oldest goes: as the new one begins (before_commit) or once the new one counts (after_commit)",
+        description="when the oldest goes: as a new one begins (before_commit), or once that counts (after_commit)",
     )
     publish: Literal["at_snapshot", "after_shards"] = Field(
         default="after_shards",
         description="when the manifest is written: at_snapshot does not wait for the shards to be durable",
     )
     manifest: ManifestRecord = Field(default_factory=ManifestRecord)
+    slots: Literal["fresh", "in_place"] = Field(
+        default="fresh",
+        description="shards get a new file for each checkpoint; in_place overwrites them, which no manifest can mend",
+    )
+    missing: Literal["restart", "refuse"] = Field(
+        default="restart",
+        description="what a reader does that finds shards and no manifest: begin from nothing, or stop",
+    )
     recover_by: Literal["coordinator", "each_rank"] = Field(
         default="coordinator",
         description="coordinator chooses one checkpoint for all; each_rank lets every rank choose for itself",
@@ -57,7 +97,216 @@ class ManifestParams(quantities.Params):
     )
 
 
+class _Record:
+    """The record on its device: how a new one takes the place of the old, and what lies there meanwhile.
+
+    A rename is one sector of the file system's journal: all there or not at all.  Between a remove and the
+    rename that follows there is no record.
+    """
+
+    def __init__(self, job: Job, params: Any) -> None:
+        self.job = job
+        self.world = job.world
+        self._params = params.manifest
+        self._delays = self.world.stream("manifest")
+        self._placed = job.place_record(RECORD, self._params.to, self._params.size, self._params.sync)
+        self._name = job.place_record(RECORD, self._params.to, _SECTOR_BYTES, self._params.sync)
+        self._abstract = not self._placed.writer
+        stack = self._placed.store.stack_for(self._placed.into)
+        self._rests = stack[-1]
+        self.part = Part(RECORD, -1, 0, job.coordinator.name, self._placed.device, stack, self._placed.size_bytes)
+
+    def write(self, epoch: int, then: Callable[[], None]) -> None:
+        """Let the record name *epoch*; *then* once it durably does."""
+        replace = self._params.replace
+        if self._abstract:
+            if replace == "remove_then_rename":
+                self._erase(_SLOT)
+            delay = self._params.persist.draw(self._delays) if self._params.persist is not None else 0
+            self.job.later(delay, lambda: self._persisted(epoch, then))
+        elif replace == "in_place":
+            self._put(self._placed, _SLOT, epoch, then)
+        elif replace == "rename":
+            self._put(self._placed, _NEW, epoch, lambda: self._rename(epoch, then))
+        else:
+            self._put(self._placed, _NEW, epoch, lambda: self._remove(epoch, then))
+
+    def _persisted(self, epoch: int, then: Callable[[], None]) -> None:
+        if domain_of(self._placed.store).up:
+            device = self._placed.device
+            self.world.holdings.put("persisted", device, self._rests, RECORD, _SLOT, whole(epoch), epoch=epoch)
+            then()
+
+    def _put(self, placed: Placed, slot: str, epoch: int, then: Callable[[], None]) -> None:
+        self.job.write(placed, slot, epoch, lambda _placed, _epoch: then(), from_host=True)
+
+    def _remove(self, epoch: int, then: Callable[[], None]) -> None:
+        def removed() -> None:
+            self._erase(_JOURNAL)
+            self._erase(_SLOT)
+            self._rename(epoch, then)
+
+        self._put(self._name, _JOURNAL, epoch, removed)
+
+    def _rename(self, epoch: int, then: Callable[[], None]) -> None:
+        def renamed() -> None:
+            self._erase(_NEW)
+            then()
+
+        self._put(self._name, _SLOT, epoch, renamed)
+
+    def _erase(self, slot: str) -> None:
+        self.world.holdings.erase(self._placed.device, RECORD, slot)
+
+    def tear_down(self) -> None:
+        """Forget what was under way: a new file that got no name is nobody's."""
+        self._erase(_NEW)
+        self._erase(_JOURNAL)
+
+    def set_to(self, epoch: int) -> None:
+        """A recovery chose *epoch*: the record names it from now on."""
+        if self.world.holdings.read(RECORD, _SLOT) == whole(epoch):
+            return
+        if not epoch:
+            self._erase(_SLOT)
+        elif self._abstract:
+            self._persisted(epoch, lambda: None)
+        else:
+            self._put(self._name, _SLOT, epoch, lambda: None)
+
+
 class Manifest(Protocol, kind="manifest"):
-    """A checkpoint counts from the instant a durable manifest names it."""
+    """A checkpoint counts from the instant at which a durable record names it."""
 
     Params = ManifestParams
+    rule: ClassVar[str] = "manifest"
+
+    def __init__(self, job: Job, params: Any) -> None:
+        super().__init__(job, params)
+        self._ranks = len(job.nodes)
+        self._unsaved: dict[tuple[str, int], int] = {}  # (rank, checkpoint) -> copies not yet saved
+        self._acks: dict[int, set[str]] = {}  # checkpoint -> ranks that acknowledged: senders are counted, not messages
+        self._committed: list[int] = []  # checkpoints that count and are kept, oldest first
+        self._publishing: int | None = None
+        self._ready: int | None = None  # the newest one that waits for the record to be free
+        self._fresh = params.slots == "fresh"
+        self._record = _Record(job, params)
+
+    def rule_params(self) -> Mapping[str, Any]:
+        params = self.params
+        return {
+            "record": RECORD,
+            "checksum": params.manifest.checksum,
+            "recover_by": params.recover_by,
+            "slots": params.slots,
+            "missing": params.missing,
+        }
+
+    def records(self) -> Iterable[Part]:
+        return (self._record.part,)
+
+    def begin(self, epoch: int) -> None:
+        self._acks[epoch] = set()
+        if self.params.prune == "before_commit":
+            self._prune(self.params.keep - 1)
+
+    def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
+        self.job.write(placed, self._slot(epoch), epoch, self._saved, from_host=from_host)
+
+    def snapshot_taken(self, epoch: int) -> None:
+        if self.params.publish == "at_snapshot":
+            self._publish(epoch)
+
+    def _slot(self, epoch: int) -> str:
+        return str(epoch) if self._fresh else "0"
+
+    def _saved(self, placed: Placed, epoch: int) -> None:
+        """A copy is saved; the rank tells the coordinator once all of its copies are."""
+        self.job.saved(placed, epoch)
+        node = placed.node
+        left = self._unsaved.pop((node.name, epoch), len(node.parts)) - 1
+        if left:
+            self._unsaved[node.name, epoch] = left
+        else:
+            self.job.send("saved", epoch, node, self.job.coordinator, self._acknowledged)
+
+    def _acknowledged(self, message: Message) -> None:
+        acks = self._acks.get(message.epoch)
+        if acks is None:  # given up meanwhile
+            return
+        acks.add(message.sender)
+        if len(acks) < self._ranks:
+            return
+        if self.params.publish == "after_shards":
+            self._publish(message.epoch)
+        else:
+            self._finish(message.epoch)
+
+    def _publish(self, epoch: int) -> None:
+        """Name *epoch* in the record, one at a time and never an older one after a newer one."""
+        newest = self._committed[-1] if self._committed else 0
+        if epoch < max(newest, self._publishing or 0, self._ready or 0):
+            self._give_up(epoch)
+        elif self._publishing is None:
+            self._publishing = epoch
+            self._record.write(epoch, self._published)
+        else:
+            if self._ready is not None:
+                self._give_up(self._ready)
+            self._ready = epoch
+
+    def _published(self) -> None:
+        epoch, self._publishing = self._publishing, None
+        assert epoch is not None
+        self._committed.append(epoch)
+        self.job.claim("epoch_committed", epoch, subject=self.job.coordinator.name)
+        if self.params.prune == "after_commit":
+            self._prune(self.params.keep)
+        if self.params.publish == "after_shards" or len(self._acks.get(epoch, ())) == self._ranks:
+            self._finish(epoch)
+        if self._ready is not None:
+            ready, self._ready = self._ready, None
+            self._publish(ready)
+
+    def _finish(self, epoch: int) -> None:
+        if epoch == self._publishing:  # at_snapshot: the shards are quicker than the record
+            return
+        if self._acks.pop(epoch, None) is not None:
+            self.job.finished(epoch)
+
+    def _give_up(self, epoch: int) -> None:
+        """A newer checkpoint counts already: this one never will."""
+        self.job.claim("checkpoint_abandoned", epoch, detail="a newer one counts already")
+        self._erase(epoch)
+        if self._acks.pop(epoch, None) is not None:
+            self.job.finished(epoch)
+
+    def _prune(self, keep: int) -> None:
+        while len(self._committed) > keep:
+            self._erase(self._committed.pop(0))
+
+    def _erase(self, epoch: int) -> None:
+        if self._fresh:
+            slot = str(epoch)
+            for placed in self.job.parts:
+                self.world.holdings.erase(placed.device, placed.name, slot)
+
+    def tear_down(self) -> None:
+        self._unsaved.clear()
+        self._acks.clear()
+        self._publishing = self._ready = None
+        self._record.tear_down()
+
+    def resume(self, handed: Handed) -> None:
+        """Leave every domain at the recovered checkpoint: newer and half-written ones go, and the record names it."""
+        if handed.kind not in ("whole", "refused"):
+            return  # a mixed or corrupt state is taken for a good one: nobody cleans up
+        recovered = handed.epoch or 0 if handed.kind == "whole" else 0
+        if self._fresh:
+            kept = {str(epoch) for epoch in self._committed if epoch <= recovered} | {str(recovered)}
+            for placed in self.job.parts:
+                for slot in sorted(self.world.holdings.slots(placed.name)):
+                    if slot not in kept:
+                        self.world.holdings.erase(placed.device, placed.name, slot)
+        self._committed = [epoch for epoch in self._committed if epoch < recovered] + ([recovered] if recovered else [])
+        self._record.set_to(recovered)

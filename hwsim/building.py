@@ -1,0 +1,240 @@
+"""From a frozen topology to live parts: devices, network, ranks and their shards, and what a trace says of them.
+
+A shard's bytes cross, pipelined as one flow: the copy engine of their source, the network where the
+store is in another node, and the store's own pipes.  A rank is a source with all that it saves; an
+abstract domain is a rank of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import hwsim.devices
+import hwsim.protocols
+import hwsim.workloads
+from hwsim.domain import PersistenceDomain, Store
+from hwsim.protocol import Job, Node, Placed
+from hwsim.strikes import taken
+from hwsim.trace import CrashCase, Part, Strike
+from hwsim.tracking import Tracked
+
+if TYPE_CHECKING:
+    from hwsim.domain import World
+    from hwsim.flow import Pipe
+    from hwsim.network import Network
+    from hwsim.topology.spec import DeviceSpec, ShardSpec, Topology
+
+
+def load_kinds() -> None:
+    """Import every kind of device, protocol and workload, so that the registries know them."""
+    for package in (hwsim.devices, hwsim.protocols, hwsim.workloads):
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+class Building:
+    """The live parts of one simulation."""
+
+    def __init__(self, topology: Topology, world: World) -> None:
+        load_kinds()
+        self.topology = topology
+        self.world = world
+        hosts = {node.name: node.host for node in topology.nodes}
+        self.tracked: dict[str, Tracked] = {}
+        for spec in topology.devices.values():
+            self._build(spec, hosts)
+        self.network = self._network()
+        self.nodes = self._ranks()
+        self.job = self._job()
+
+    def _build(self, spec: DeviceSpec, hosts: Mapping[str, str]) -> PersistenceDomain:
+        params = self.tracked[spec.name] = Tracked(spec.params)
+        host = hosts[spec.node] if spec.node is not None else None
+        return PersistenceDomain.registry[spec.kind](self.world, spec.name, params, node=spec.node, host=host)
+
+    def _network(self) -> Network | None:
+        if not self.topology.links:
+            return None
+        from hwsim.network import Network
+
+        return Network(self.world, self.topology.links)
+
+    # ranks and paths
+
+    def _ranks(self) -> list[Node]:
+        nodes: dict[str, Node] = {}
+        for index, shard in enumerate(self.topology.shards):
+            name = shard.source if shard.source is not None else shard.device
+            node = nodes.get(name)
+            if node is None:
+                node = nodes[name] = self._rank(name, abstract=shard.source is None)
+            placed = self._placed(shard, index, node)
+            node.parts.append(placed)
+            self.world.holdings.stacks[placed.name] = placed.store.stack_for(placed.into)
+        for node in nodes.values():
+            node.snapshot_bytes = sum({part.shard: part.size_bytes for part in node.parts}.values())
+        return list(nodes.values())
+
+    def _rank(self, name: str, *, abstract: bool) -> Node:
+        device = self.world.domains[name]
+        if abstract:
+            return Node(name, name)
+        host = device.host or name
+        node = Node(name, host, frozenset((name, host)))
+        node.snapshot_pipes = _copy_out(device)
+        return node
+
+    def _placed(self, shard: ShardSpec, index: int, node: Node) -> Placed:
+        store = self.world.domains[shard.device]
+        if shard.source is None:
+            lead = getattr(store, "clock_offset_ps", 0)
+            return Placed(
+                shard.part, node=node, index=index, shard=shard.shard, store=_as_store(store), device=shard.device,
+                size_bytes=shard.size_bytes, into=shard.into, sync=shard.sync, lead_ps=lead,
+                uses=frozenset((shard.device,)), uses_from_host=frozenset((shard.device,)),
+            )  # fmt: skip
+        pipes, latency, crossed = self._way(node.endpoint, shard.device)
+        uses = frozenset((node.endpoint, shard.device, *crossed))
+        return Placed(
+            shard.part, node=node, index=index, shard=shard.shard, store=_as_store(store), device=shard.device,
+            size_bytes=shard.size_bytes, into=shard.into, sync=shard.sync, writer=node.endpoint,
+            pipes=(*node.snapshot_pipes, *pipes), pipes_from_host=pipes, latency_ps=latency,
+            uses=uses | {node.name}, uses_from_host=uses,
+        )  # fmt: skip
+
+    def _way(self, host: str, device: str) -> tuple[tuple[Pipe, ...], int, tuple[str, ...]]:
+        """Pipes, latency (ps) and devices between a host's memory and a store."""
+        store = self.world.domains[device]
+        if store.name == host or store.host == host or self.network is None:
+            return (), 0, ()
+        path = self.network.path(host, store.host or device)
+        return tuple(path.pipes), path.latency_ps, tuple(path.devices)
+
+    # the job
+
+    def _job(self) -> Job:
+        coordinator = self._coordinator()
+        job = Job(self.world, self.nodes, self.network, coordinator)
+        job.place_record = self._place_record
+        job.load_ps = self._load_ps
+        return job
+
+    def _coordinator(self) -> Node | None:
+        wanted = self.topology.coordinator
+        if wanted is None:
+            return None
+        for node in self.nodes:
+            if wanted in (node.name, node.endpoint):
+                return node
+        domain = self.world.domains[wanted]
+        return Node(wanted, domain.host or wanted, frozenset((wanted,)))
+
+    def _place_record(self, part: str, to: str | None, size_bytes: int, sync: str | None) -> Placed:
+        """Place a record of the protocol: on device *to*, as the coordinator sees it, or by its first shard."""
+        coordinator = self.job.coordinator
+        first = coordinator.parts[0] if coordinator.parts else None
+        if to is None:
+            device = first.device if first is not None else self._record_device(coordinator)
+        else:
+            node = self.world.domains[coordinator.endpoint].node
+            device = f"{node}/{to}" if f"{node}/{to}" in self.world.domains else to
+        store = self.world.domains[device]
+        beside = first is not None and first.device == device
+        into = first.into if first is not None and beside else "media"
+        if sync is None:
+            sync = first.sync if first is not None and beside else "flush"
+        abstract = store.kind == "abstract"
+        pipes, latency, crossed = ((), 0, ()) if abstract else self._way(coordinator.endpoint, device)
+        uses = frozenset((coordinator.endpoint, device, *crossed))
+        self.world.holdings.stacks.setdefault(part, _as_store(store).stack_for(into))
+        return Placed(
+            part, node=coordinator, index=-1, shard=-1, store=_as_store(store), device=device, size_bytes=size_bytes,
+            into=into, sync=sync, writer="" if abstract else coordinator.endpoint, pipes=pipes, pipes_from_host=pipes,
+            latency_ps=latency, uses=uses, uses_from_host=uses,
+        )  # fmt: skip
+
+    def _record_device(self, coordinator: Node) -> str:
+        """A coordinator that saves no shard keeps the record on the first drive of its node."""
+        node = self.world.domains[coordinator.endpoint].node
+        for domain in self.world.domains.values():
+            if domain.node == node and domain.kind == "nvme":
+                return domain.name
+        return self.nodes[0].parts[0].device
+
+    def _load_ps(self) -> int:
+        """Time to read one checkpoint back: every shard's first copy whose store serves, over the pipes they share."""
+        load: dict[int, tuple[Any, int]] = {}
+        seen: set[int] = set()
+        for placed in self.job.parts:
+            if placed.shard in seen or not self.world.domains[placed.device].up:
+                continue
+            seen.add(placed.shard)
+            for pipe in (
+                *_read_pipes(self.world.domains[placed.device]),
+                *_copy_in(self.world.domains[placed.node.name]),
+            ):
+                load[pipe.index] = (pipe, load.get(pipe.index, (pipe, 0))[1] + placed.size_bytes)
+        return max(
+            (-(-size * 8 * 10**12 // pipe.capacity_bps) for pipe, size in load.values() if pipe.capacity_bps), default=0
+        )
+
+    # what the trace says of it
+
+    def parts(self) -> tuple[Part, ...]:
+        """Every placed shard as a part of the trace."""
+        stacks = self.world.holdings.stacks
+        return tuple(
+            Part(s.part, s.shard, s.copy, s.source or s.device, s.device, stacks[s.part], s.size_bytes)
+            for s in self.topology.shards
+        )
+
+    def participants(self) -> tuple[str, ...]:
+        """The devices that the job cannot do without, in the topology's order."""
+        used: set[str] = set()
+        for part in self.job.parts:
+            used |= {part.node.name, part.node.endpoint, part.device}
+        used |= {self.job.coordinator.name, self.job.coordinator.endpoint}
+        domains = self.world.domains
+        taking_part = {domains[name].node for name in used} - {None}
+        used |= {domains[name].host or name for name in used}
+        return tuple(
+            name
+            for name, domain in domains.items()
+            if name in used or domain.kind == "switch" or (domain.kind == "nic" and domain.node in taking_part)
+        )
+
+    def crashes(self) -> tuple[CrashCase, ...]:
+        """The default crash (the power of everything goes at once), then the what-ifs."""
+        domains = self.world.domains
+        cases = [CrashCase("default", (Strike("everything", _tokens("power_loss", tuple(domains), domains)),))]
+        for asked in self.topology.what_if:
+            strikes = tuple(Strike(label, _tokens(asked.kind, devices, domains)) for label, devices in asked.strikes)
+            cases.append(CrashCase(asked.name, strikes, asked.at_ps, asked.phase_ps, asked.hazard_mean_ps))
+        return tuple(cases)
+
+
+def _tokens(kind: str, targets: tuple[str, ...], domains: Mapping[str, PersistenceDomain]) -> tuple[str, ...]:
+    return tuple(sorted(taken(kind, targets, domains)))
+
+
+def _as_store(device: PersistenceDomain) -> Store:
+    assert hasattr(device, "write"), f"{device.name} cannot hold shards"
+    return device  # type: ignore[return-value]
+
+
+def _copy_out(device: PersistenceDomain) -> tuple[Pipe, ...]:
+    pipe = getattr(device, "d2h", None)
+    return () if pipe is None else (pipe,)
+
+
+def _copy_in(device: PersistenceDomain) -> tuple[Pipe, ...]:
+    pipe = getattr(device, "h2d", None)
+    return () if pipe is None else (pipe,)
+
+
+def _read_pipes(device: PersistenceDomain) -> tuple[Pipe, ...]:
+    pipe = getattr(device, "read_pipe", None)
+    return () if pipe is None else (pipe,)

@@ -1,0 +1,191 @@
+"""When faults strike, what each strike takes, and when its targets come back.
+
+A strike is one instant: the row `struck`, the tokens of all targets at once, then every device stops, then
+the job learns of it.  A target stays down until the last outage that holds it is over; one without
+an end holds it for good.
+
+Times: `at` once, `every` at its multiples, `mtbf` anew from each restoration (exponential or
+Weibull, so a broken device does not age), `total` a Poisson process whose target is drawn.
+
+Not modelled: faults that depend on load or temperature.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from hwsim.faults import Fault, KernelCrash
+
+if TYPE_CHECKING:
+
+    from hwsim.domain import PersistenceDomain, World
+    from hwsim.network import Network
+    from hwsim.topology.spec import FaultSpec
+    from hwsim.workloads import Workload
+
+
+def expanded(
+    kind: str, targets: Sequence[str], domains: Mapping[str, PersistenceDomain]
+) -> list[tuple[PersistenceDomain, str]]:
+    """Which devices a strike hits, and by which crash kind each: a kernel crash resets its node's other devices."""
+    hits: dict[str, str] = {}
+    for name in targets:
+        device = domains[name]
+        hits[name] = kind
+        if kind == KernelCrash.kind:
+            for other in domains.values():
+                if other.node is not None and other.node == device.node and other.name not in targets:
+                    for reset in KernelCrash.RESETS:
+                        if reset in other.CRASHES:
+                            hits[other.name] = reset
+    return [(domains[name], crash) for name, crash in hits.items()]
+
+
+def taken(kind: str, targets: Sequence[str], domains: Mapping[str, PersistenceDomain]) -> frozenset[str]:
+    """Every token that such a strike takes."""
+    return frozenset().union(*(device.takes(crash) for device, crash in expanded(kind, targets, domains)))
+
+
+class Striker:
+    """Lets the faults of a topology strike a running simulation."""
+
+    def __init__(self, world: World, network: Network | None, workload: Workload, horizon_ps: int) -> None:
+        self.world = world
+        self.env = world.env
+        self.network = network
+        self.workload = workload
+        self.horizon_ps = horizon_ps
+        self.struck: dict[str, int] = {}  # fault -> strikes
+        self._outages: dict[str, int] = {}  # target -> outages that hold it down
+        self._draw = world.stream("strikes")
+
+    def schedule(self, fault: FaultSpec) -> None:
+        """Let *fault* strike at its times."""
+        self.struck[fault.name] = 0
+        stream = self.world.stream("fault", fault.name)
+        if fault.at_ps is not None:
+            for index in range(len(fault.targets)):
+                self._at(fault.at_ps, lambda index=index: self.strike(fault, index))  # type: ignore[misc]
+        elif fault.every_ps is not None:
+            for index in range(len(fault.targets)):
+                self._periodic(fault, index, fault.every_ps)
+        elif fault.mtbf_ps is not None:
+            for index, name in enumerate(fault.target_names):
+                self._renewing(fault, index, self.world.stream("fault", fault.name, name).random)
+        elif fault.total_mean_ps is not None:
+            self._poisson(fault, fault.total_mean_ps, stream.random)
+
+    def _at(self, time_ps: int, action: Callable[[], object]) -> None:
+        if time_ps <= self.horizon_ps:
+
+            def due(_: object) -> None:
+                action()
+
+            self.env.timeout(time_ps - int(self.env.now)).callbacks.append(due)
+
+    def _periodic(self, fault: FaultSpec, index: int, every_ps: int) -> None:
+        def due() -> None:
+            self.strike(fault, index)
+            self._at(int(self.env.now) + every_ps, due)
+
+        self._at(every_ps, due)
+
+    def _renewing(self, fault: FaultSpec, index: int, uniform: Callable[[], float]) -> None:
+        assert fault.mtbf_ps is not None
+        shape = fault.weibull_shape or 1.0
+        scale = fault.mtbf_ps / math.gamma(1 + 1 / shape)
+
+        def again() -> None:
+            wait = scale * (-math.log1p(-uniform())) ** (1 / shape)
+            if wait <= self.horizon_ps:  # a wait beyond it may not even be a number of ps
+                self._at(int(self.env.now) + round(wait), lambda: self.strike(fault, index, again))
+
+        again()
+
+    def _poisson(self, fault: FaultSpec, mean_ps: int, uniform: Callable[[], float]) -> None:
+        def again() -> None:
+            wait = -mean_ps * math.log1p(-uniform())
+            if wait <= self.horizon_ps:
+                self._at(int(self.env.now) + round(wait), due)
+
+        def due() -> None:
+            self.strike(fault, int(uniform() * len(fault.targets)))
+            again()
+
+        again()
+
+    def strike(self, fault: FaultSpec, index: int, restored: Callable[[], None] | None = None) -> None:
+        """Strike one target (whatever fails together) now; *restored* is called once all of it is back."""
+        self.struck[fault.name] += 1
+        targets = fault.targets[index]
+        self.world.record("struck", fault.name, peer=fault.target_names[index], detail=fault.kind)
+        if Fault.registry[fault.kind].on == "link":
+            self._strike_links(fault, targets, restored)
+            return
+        hits = expanded(fault.kind, targets, self.world.domains)
+        takes = frozenset().union(*(device.takes(crash) for device, crash in hits))
+        if takes:
+            self.world.holdings.strike(takes, self._draw)
+        for device, crash in hits:
+            device.stop(crash)
+        if self.network is not None:
+            for device, _ in hits:
+                if not device.up:
+                    self.network.device_stopped(device.name)
+        self.workload.stopped(
+            [device.name for device, _ in hits], fault.kind, stops_job=Fault.registry[fault.kind].stops_job
+        )
+        own = {device.name: device.restore_time(crash) for device, crash in hits}
+        longest = max((own[name] or 0 for name in targets), default=0)
+        waiting = 0
+
+        def back(name: str) -> None:
+            nonlocal waiting
+            self._outages[name] -= 1
+            if not self._outages[name]:
+                self._restore(name)
+            waiting -= 1
+            if not waiting and restored is not None:
+                restored()
+
+        for device, _ in hits:
+            name = device.name
+            if device.up:  # it serves on, and only what it needs has changed
+                continue
+            outage = own[name]
+            if name in targets and fault.restore_after_ps is not None:
+                outage = fault.restore_after_ps
+            elif name not in targets:  # reset along with its host
+                outage = max(outage or 0, fault.restore_after_ps or longest)
+            self._outages[name] = self._outages.get(name, 0) + 1
+            waiting += 1
+            if outage is not None:
+                self._at(int(self.env.now) + outage, lambda name=name: back(name))  # type: ignore[misc]
+
+    def _restore(self, name: str) -> None:
+        device = self.world.domains[name]
+        device.restore()
+        if self.network is not None:
+            self.network.device_restored(name)
+        self.workload.restored(name)
+
+    def _strike_links(self, fault: FaultSpec, targets: Sequence[str], restored: Callable[[], None] | None) -> None:
+        assert self.network is not None
+
+        def back() -> None:
+            assert self.network is not None
+            for name in targets:
+                self._outages[name] -= 1
+                if not self._outages[name]:
+                    self.network.bring_up(name)
+            if restored is not None:
+                restored()
+
+        for name in targets:
+            self._outages[name] = self._outages.get(name, 0) + 1
+            if self._outages[name] == 1:
+                self.network.take_down(name)
+        if fault.restore_after_ps is not None:
+            self._at(int(self.env.now) + fault.restore_after_ps, back)
