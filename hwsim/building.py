@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import hwsim.devices
@@ -56,11 +57,15 @@ class Building:
         return PersistenceDomain.registry[spec.kind](self.world, spec.name, params, node=spec.node, host=host)
 
     def _network(self) -> Network | None:
-        if not self.topology.links:
+        if not self.topology.links and not self.topology.nodes:
             return None
         from hwsim.network import Network
 
-        return Network(self.world, self.topology.links)
+        links = []
+        for spec in self.topology.links:
+            params = self.tracked[spec.name] = Tracked(spec.params)
+            links.append(replace(spec, params=params))
+        return Network(self.world, links)
 
     # ranks and paths
 
@@ -110,8 +115,8 @@ class Building:
         store = self.world.domains[device]
         if store.name == host or store.host == host or self.network is None:
             return (), 0, ()
-        path = self.network.path(host, store.host or device)
-        return tuple(path.pipes), path.latency_ps, tuple(path.devices)
+        crossed = tuple(hop.device for hop in self.network.hops(host, device))
+        return self.network.pipes(host, device), self.network.latency(host, device), crossed
 
     # the job
 

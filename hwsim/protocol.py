@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from hwsim.distributions import Distribution
     from hwsim.domain import Operation
     from hwsim.flow import Flow, Pipe
-    from hwsim.network import Network
+    from hwsim.network import Network, Transfer
     from hwsim.recovery import Handed
+
+_MESSAGE_BYTES = 64  # of payload: what was done, to which checkpoint, by whom
 
 
 class Message(NamedTuple):
@@ -120,9 +122,7 @@ class Job:
         self.coordinator = coordinator if coordinator is not None else self.nodes[0]
         self.message_delay: Distribution | None = None
         self.generation = 0
-        self.sent = 0
-        self.delivered = 0
-        self.dropped = 0
+        self.resend_ps = 10**12
         self.on_saved: Callable[[Placed, int], None] | None = None
         self.on_finished: Callable[[int], None] | None = None
         self.participants: tuple[str, ...] = ()
@@ -131,6 +131,7 @@ class Job:
         self.place_record: Callable[[str, str | None, int, str | None], Placed] = _no_records
         self._under_way: dict[Operation | Flow, frozenset[str]] = {}
         self._delays: dict[str, random.Random] = {}
+        self._transfers: dict[Transfer, None] = {}
 
     # writing
 
@@ -206,7 +207,11 @@ class Job:
     # messages
 
     def send(self, kind: str, epoch: int, sender: Node, receiver: Node, then: Callable[[Message], None]) -> None:
-        """Send a message; *then* is called with it when, and if, it arrives."""
+        """Send a message; *then* is called with it when, and if, it arrives.
+
+        Over links it goes by a transport that tries again; between devices that no link joins it
+        takes `message_delay`, even to oneself.
+        """
         generation = self.generation
         message = Message(kind, epoch, sender.name)
 
@@ -214,29 +219,27 @@ class Job:
             if generation == self.generation:
                 then(message)
 
-        if self.network is not None and self.message_delay is None:
-            self._send_over(self.network, message, sender, receiver, arrived)
+        network = self.network
+        if network is not None and network.joined(sender.endpoint, receiver.endpoint):
+            transfer = network.send_reliably(
+                sender.endpoint, receiver.endpoint, kind, epoch, _MESSAGE_BYTES, arrived, timeout_ps=self.resend_ps,
+                on_acknowledged=lambda: self._transfers.pop(transfer, None),
+            )  # fmt: skip
+            self._transfers[transfer] = None
             return
-        self.sent += 1
+        assert self.message_delay is not None, f"no link joins {sender.endpoint} to {receiver.endpoint}"
         self.world.record("sent", sender.name, epoch=epoch, peer=receiver.name, detail=kind)
 
         def deliver() -> None:
-            self.delivered += 1
-            self.world.record("delivered", receiver.name, epoch=epoch, peer=sender.name, detail=kind)
-            then(message)
+            event, detail = ("delivered", kind) if self.world.domains[receiver.endpoint].up else ("dropped", "dark")
+            self.world.record(event, receiver.name, epoch=epoch, peer=sender.name, detail=detail)
+            if event == "delivered":
+                then(message)
 
-        if self.message_delay is None:
-            deliver()
-            return
         stream = self._delays.get(sender.name)
         if stream is None:
             stream = self._delays[sender.name] = self.world.stream("message_delay", sender.name)
         self.later(self.message_delay.draw(stream), deliver)
-
-    def _send_over(
-        self, network: Network, message: Message, sender: Node, receiver: Node, arrived: Callable[[], None]
-    ) -> None:
-        raise NotImplementedError
 
     # claims
 
@@ -270,6 +273,9 @@ class Job:
         for operation in list(self._under_way):
             operation.cancel()
         self._under_way.clear()
+        for transfer in self._transfers:
+            transfer.cancel()
+        self._transfers.clear()
 
 
 class Protocol:

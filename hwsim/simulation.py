@@ -8,6 +8,7 @@ strike, and the job recovers from them, live.
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,6 @@ class Simulation:
         job = self.job = self.building.job
         self.protocol_params = Tracked(topology.protocol)
         self.workload_params = Tracked(topology.workload)
-        job.message_delay = getattr(self.protocol_params, "message_delay", None)
         self.protocol = Protocol.registry[topology.protocol.kind](job, self.protocol_params)
         job.trace_parts = (*self.building.parts(), *self.protocol.records())
         job.participants = self.building.participants()
@@ -106,6 +106,7 @@ class Simulation:
         uses = self.world.flows.use()
         busiest = max(uses, key=lambda name: uses[name].bound_ps, default=None)
         network = self.building.network
+        events = Counter(row[1] for row in self.trace.rows)
         return {
             "bound_by": busiest if busiest is not None and uses[busiest].bound_ps else None,
             "pipes": {
@@ -117,11 +118,7 @@ class Simulation:
                 }
                 for name, use in uses.items()
             },
-            "messages": {
-                "sent": self.job.sent,
-                "delivered": self.job.delivered,
-                "dropped": self.job.dropped,
-            },
+            "messages": {event: events[event] for event in ("sent", "delivered", "dropped")},
             "links": {} if network is None else network.figures(),
             "warnings": self._warnings(),
         }
@@ -130,7 +127,8 @@ class Simulation:
         """What the user wrote and nothing read, and faults that never struck."""
         said: dict[str, list[str]] = {}
         for name, tracked in self.building.tracked.items():
-            for key in unread(tracked, self.topology.devices[name].written):
+            device = self.topology.devices.get(name)
+            for key in unread(tracked, None if device is None else device.written):
                 said.setdefault(key, []).append(name)
         warnings = []
         for key, names in said.items():

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from hwsim.faults import Fault, KernelCrash
 
 if TYPE_CHECKING:
-
     from hwsim.domain import PersistenceDomain, World
     from hwsim.network import Network
     from hwsim.topology.spec import FaultSpec
@@ -130,10 +129,6 @@ class Striker:
             self.world.holdings.strike(takes, self._draw)
         for device, crash in hits:
             device.stop(crash)
-        if self.network is not None:
-            for device, _ in hits:
-                if not device.up:
-                    self.network.device_stopped(device.name)
         self.workload.stopped(
             [device.name for device, _ in hits], fault.kind, stops_job=Fault.registry[fault.kind].stops_job
         )
@@ -165,10 +160,7 @@ class Striker:
                 self._at(int(self.env.now) + outage, lambda name=name: back(name))  # type: ignore[misc]
 
     def _restore(self, name: str) -> None:
-        device = self.world.domains[name]
-        device.restore()
-        if self.network is not None:
-            self.network.device_restored(name)
+        self.world.domains[name].restore()
         self.workload.restored(name)
 
     def _strike_links(self, fault: FaultSpec, targets: Sequence[str], restored: Callable[[], None] | None) -> None:

@@ -25,7 +25,7 @@ from pydantic import Field
 from hwsim import quantities
 from hwsim.contents import whole
 from hwsim.protocol import Job, Message, Protocol, domain_of
-from hwsim.quantities import Delay, Size
+from hwsim.quantities import Delay, Duration, Size
 from hwsim.trace import Part
 
 if TYPE_CHECKING:
@@ -91,6 +91,9 @@ class ManifestParams(quantities.Params):
     recover_by: Literal["coordinator", "each_rank"] = Field(
         default="coordinator",
         description="coordinator chooses one checkpoint for all; each_rank lets every rank choose for itself",
+    )
+    resend: Duration = Field(
+        default=10**12, gt=0, description="until a message without answer is sent again, doubling; 1 s by RFC 6298"
     )
     message_delay: Delay | None = Field(
         default=None, description="delay of a message between devices that no link joins; required where there are such"
@@ -183,6 +186,8 @@ class Manifest(Protocol, kind="manifest"):
 
     def __init__(self, job: Job, params: Any) -> None:
         super().__init__(job, params)
+        job.message_delay = params.message_delay
+        job.resend_ps = params.resend
         self._ranks = len(job.nodes)
         self._unsaved: dict[tuple[str, int], int] = {}  # (rank, checkpoint) -> copies not yet saved
         self._acks: dict[int, set[str]] = {}  # checkpoint -> ranks that acknowledged: senders are counted, not messages
