@@ -7,18 +7,19 @@ never smuggle one in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from hwsim.distributions import Distribution
-from hwsim.units import parse_duration, parse_rate, parse_size
+from hwsim.units import format_duration, format_rate, format_size, parse_duration, parse_rate, parse_size
 
 
 class Params(BaseModel):
     """The base of every spec that a user writes: frozen, and an unknown key is a mistake."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
 def _quantity(parse: Any, example: str) -> Any:
@@ -36,12 +37,22 @@ def _schema(example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "examples": [example]})
 
 
-Duration = Annotated[int, BeforeValidator(_quantity(parse_duration, "80us")), _schema("80us")]
-SignedDuration = Annotated[
-    int, BeforeValidator(_quantity(lambda text: parse_duration(text, signed=True), "-5ms")), _schema("-5ms")
+def _text(write: Callable[[int], str]) -> PlainSerializer:
+    """`model_dump(mode="json")` writes the unit, so that a resolved topology can be read back."""
+    return PlainSerializer(write, return_type=str, when_used="json")
+
+
+Duration = Annotated[
+    int, BeforeValidator(_quantity(parse_duration, "80us")), _schema("80us"), _text(format_duration)
 ]
-Size = Annotated[int, BeforeValidator(_quantity(parse_size, "13.1GB")), _schema("13.1GB")]
-Rate = Annotated[int, BeforeValidator(_quantity(parse_rate, "400Gb/s")), _schema("400Gb/s")]
+SignedDuration = Annotated[
+    int,
+    BeforeValidator(_quantity(lambda text: parse_duration(text, signed=True), "-5ms")),
+    _schema("-5ms"),
+    _text(format_duration),
+]
+Size = Annotated[int, BeforeValidator(_quantity(parse_size, "13.1GB")), _schema("13.1GB"), _text(format_size)]
+Rate = Annotated[int, BeforeValidator(_quantity(parse_rate, "400Gb/s")), _schema("400Gb/s"), _text(format_rate)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -76,4 +87,25 @@ def read_distribution(value: Any) -> Distribution:
     )
 
 
-Delay = Annotated[Distribution, BeforeValidator(read_distribution), WithJsonSchema({"type": ["string", "object"]})]
+def write_distribution(distribution: Distribution) -> str | dict[str, Any]:
+    """Write a distribution as a file would: `read_distribution` reads it back."""
+    times = [format_duration(round(value)) for value in distribution.parameters]
+    match distribution.name:
+        case "constant":
+            return times[0]
+        case "uniform":
+            return {"uniform": times}
+        case "lognormal":
+            return {"lognormal": {"median": times[0], "sigma": distribution.parameters[1]}}
+        case "pareto":
+            return {"pareto": {"minimum": times[0], "shape": distribution.parameters[1]}}
+        case _:
+            return {distribution.name: times[0]}
+
+
+Delay = Annotated[
+    Distribution,
+    BeforeValidator(read_distribution),
+    WithJsonSchema({"type": ["string", "object"]}),
+    PlainSerializer(write_distribution, when_used="json"),
+]

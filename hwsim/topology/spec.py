@@ -26,7 +26,7 @@ class DeviceSpec:
     kind: str
     node: str | None
     params: Any
-    written: frozenset[str]  # params that the user wrote in the topology (not the profile's), for the unused-key warning
+    written: frozenset[str]  # params written in the topology (not the profile's), for the unused-key warning
     figures: tuple[Figure, ...] = ()
 
 
@@ -48,6 +48,7 @@ class LinkSpec:
     a: str
     b: str
     params: Any
+    written: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class FaultSpec:
 
 @dataclass(frozen=True)
 class WhatIfSpec:
-    """One what-if, expanded: `strikes` as (label, crash kind, devices)."""
+    """One what-if, expanded: `strikes` as (label, devices)."""
 
     name: str
     kind: str
@@ -95,6 +96,8 @@ class WhatIfSpec:
     at_ps: int | None = None
     phase_ps: int | None = None
     hazard_mean_ps: int | None = None
+    one_at_a_time: bool = False  # `each`
+    target_names: tuple[str, ...] = ()  # what the user calls them
 
 
 @dataclass(frozen=True)
@@ -140,3 +143,4 @@ class Topology:
     sha256: str  # of the file's bytes and the changes made to it
     source: str = ""  # path of the file
     resolved: Mapping[str, Any] = field(default_factory=dict)  # plain data for topology.resolved.yaml
+    warnings: tuple[str, ...] = ()  # what was written, is allowed, and cannot have been meant

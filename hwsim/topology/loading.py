@@ -1,0 +1,307 @@
+"""From a file to a frozen `Topology`, or to every mistake in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import BaseModel
+
+from hwsim.errors import Mistake
+from hwsim.topology import changes as changing
+from hwsim.topology import expectations
+from hwsim.topology.document import Document, key_names, suggest
+from hwsim.topology.hardware import Hardware, HardwareReader
+from hwsim.topology.kinds import protocol_kinds, workload_kinds
+from hwsim.topology.lines import SECTIONS, CaseLine, Header
+from hwsim.topology.names import Names, check_word
+from hwsim.topology.placing import Placer
+from hwsim.topology.profiles import load_profiles
+from hwsim.topology.resolved import plain
+from hwsim.topology.spec import Case, Expectation, ShardSpec, Topology
+from hwsim.topology.striking import Striker
+from hwsim.topology.yaml_source import Marks, Path, Place, Source, read_file
+
+Change = tuple[str, Any]
+
+
+@dataclass
+class Loaded:
+    """What a file gives: the topology and each of its cases as one, as far as they are right."""
+
+    topology: Topology | None
+    cases: dict[str, Topology]
+    mistakes: list[Mistake]
+
+
+def load_file(path: str | os.PathLike[str], changes: Sequence[str | Change], seed: int | None) -> Loaded:
+    """Read, change and resolve the topology at *path* and all of its cases; never raises for what a user can write."""
+    return load_source(read_file(path), changes, seed)
+
+
+def load_source(source: Source, changes: Sequence[str | Change], seed: int | None) -> Loaded:
+    """As `load_file`, of a file that is read already."""
+    mistakes = list(source.mistakes)
+    if source.data is None:
+        return Loaded(None, {}, mistakes)
+    if not isinstance(source.data, dict):
+        place = source.marks.value(())
+        mistakes.append(Mistake(*place, "", "is not a topology: it holds no keys", "`hwsim new` prints one to start from"))
+        return Loaded(None, {}, mistakes)
+    marks = source.marks
+    data = source.data
+    told: list[Change] = []
+    for change in changes:
+        what = change if isinstance(change, str) else change[0]
+        place = Place(f"--set {what}", 0, 0)
+        try:
+            key, value = changing.parse(change) if isinstance(change, str) else change
+            changing.apply(data, marks, key, value, place)
+            told.append((key, value))
+        except changing.ChangeRefused as refused:
+            mistakes.append(Mistake(*place, "", refused.problem, refused.remedy))
+    if seed is not None:
+        data["seed"] = seed
+        marks.keys["seed",] = marks.values["seed",] = Place("--seed", 0, 0)
+    base = _Loader(data, marks, source, told, None)
+    topology = base.load()
+    mistakes += base.document.mistakes
+    cases: dict[str, Topology] = {}
+    for name, case in base.cases.items():
+        found, wrong = _case(source, data, marks, told, name, case)
+        # A mistake of the topology itself is told once, not again by each case.
+        mistakes += [mistake for mistake in wrong if mistake not in mistakes]
+        if found is not None:
+            cases[name] = found
+    return Loaded(topology, cases, mistakes)
+
+
+def _case(source: Source, data: dict[str, Any], marks: Marks, told: list[Change], name: str,
+          case: Case) -> tuple[Topology | None, list[Mistake]]:
+    """One case as a topology of its own."""
+    own = json.loads(json.dumps({key: value for key, value in data.items() if key not in ("cases", "expect")}))
+    changed = Marks(marks.file, dict(marks.keys), dict(marks.values))
+    wrong: list[Mistake] = []
+    for key, value in case.changes.items():
+        path: Path = ("cases", name, "set", key)
+        try:
+            changing.apply(own, changed, key, value, marks.value(path), given=marks, given_path=path)
+        except changing.ChangeRefused as refused:
+            wrong.append(Mistake(*marks.key(path), f"cases.{name}.set.{key}", refused.problem, refused.remedy))
+    loader = _Loader(own, changed, source, [*told, *case.changes.items()], name, expect=case.expect)
+    topology = loader.load()
+    return topology, wrong + loader.document.mistakes
+
+
+class _Loader:
+    """Resolves one tree of plain data."""
+
+    def __init__(self, data: dict[str, Any], marks: Marks, source: Source, told: list[Change], case: str | None,
+                 expect: tuple[Expectation, ...] | None = None) -> None:
+        self.document = Document(data, marks)
+        self.data = data
+        self.source = source
+        self.told = told
+        self.case = case
+        self.cases: dict[str, Case] = {}
+        self._expect = expect
+
+    def load(self) -> Topology | None:
+        document, data = self.document, self.data
+        header = document.validate(Header, {k: v for k, v in data.items() if k in key_names(Header)}, ())
+        for key in data:
+            if key not in SECTIONS and key not in key_names(Header):
+                document.wrong((key,), "unknown key", suggest(key, [*key_names(Header), *SECTIONS]), key=True)
+        horizon = header.horizon if header is not None else None
+        library = load_profiles(document, self._profile_files(), FilePath(self.source.marks.file).parent)
+        document.mistakes += library.mistakes
+        names = Names(document)
+        hardware = HardwareReader(document, names, library.profiles).read()
+        if not hardware.devices and not document.mistakes:
+            document.wrong((), "has no devices", "write `nodes` or `devices`", key=True)
+        workload = self._kind("workload", workload_kinds())
+        protocol = self._kind("protocol", protocol_kinds())
+        placer = Placer(document, names, hardware)
+        shards = placer.place(getattr(workload, "shards", ()), ("workload", "shards"))
+        if workload is not None and "shards" in type(workload).model_fields and not workload.shards:  # type: ignore[attr-defined]
+            document.wrong(("workload",), "lacks `shards`", "write what is saved and where to", key=True)
+        coordinator, protocol = self._coordinate(protocol, shards, hardware, names, placer)
+        striker = Striker(document, names, hardware)
+        faults = striker.faults(horizon)
+        interval = getattr(workload, "interval", None)
+        what_if = striker.what_ifs(horizon, interval)
+        known = expectations.Known(
+            what_if=tuple(document.mapping((), data.get("what_if")) if isinstance(data.get("what_if"), dict) else ()),
+            faults=tuple(fault.name for fault in faults) if not document.mistakes else None,
+            links=tuple(hardware.links),
+        )
+        if self._expect is None:
+            expect = self._expectations(("expect",), data.get("expect"), known)
+            self._read_cases(known)
+        else:
+            expect = self._expect
+            for expectation in expect:
+                self._judge_key(("cases", str(self.case), "expect", expectation.key), expectation, known)
+        warm_up = self._warm_up(header, workload)
+        for name, domain_path in hardware.domain_paths.items():
+            if name not in striker.used_domains and not self._nested(name):
+                document.warn(domain_path, "no fault and no what-if names this failure domain")
+        if document.mistakes or header is None or workload is None or protocol is None:
+            return None
+        digest = hashlib.sha256((self.source.sha256 + library.content).encode())
+        if self.told:
+            digest.update(json.dumps(self.told, sort_keys=True).encode())
+        topology = Topology(
+            name=header.name or _stem(self.source.marks.file), description=header.description, seed=header.seed,
+            horizon_ps=header.horizon, warm_up_ps=warm_up, repeats=header.repeats, nodes=tuple(hardware.nodes.values()),
+            devices=hardware.devices, links=tuple(hardware.links.values()), failure_domains=hardware.domains,
+            shards=shards, workload=workload, protocol=protocol, coordinator=coordinator, faults=faults, what_if=what_if,
+            expect=expect, cases=tuple(self.cases.values()), sha256=digest.hexdigest(), source=self.source.marks.file,
+            warnings=tuple(dict.fromkeys(document.warnings)),
+        )
+        if self.case is not None:
+            topology = replace(topology, name=f"{topology.name}-{self.case}")
+        return replace(topology, resolved=plain(topology))
+
+    def _profile_files(self) -> tuple[str, ...]:
+        given = self.data.get("profiles")
+        files = [given] if isinstance(given, str) else given if isinstance(given, list) else []
+        return tuple(name for name in files if isinstance(name, str))
+
+    def _kind(self, section: str, kinds: Mapping[str, type[BaseModel]]) -> BaseModel | None:
+        document = self.document
+        given = self.data.get(section)
+        if given is None:
+            document.wrong((section,) if section in self.data else (), f"lacks `{section}`",
+                           f"write {section}: {{kind: {' or '.join(kinds)}, ...}}", key=True)
+            return None
+        keys = document.mapping((section,), given)
+        if not isinstance(given, dict):
+            return None
+        kind = keys.get("kind")
+        if not isinstance(kind, str) or kind not in kinds:
+            document.wrong((section, "kind") if "kind" in keys else (section,),
+                           f"'{kind}' is no {section} kind" if "kind" in keys else "lacks `kind`",
+                           suggest(str(kind), kinds, "kind:"), key="kind" not in keys)
+            return None
+        return document.validate(kinds[kind], keys, (section,))
+
+    def _coordinate(
+        self, protocol: BaseModel | None, shards: tuple[ShardSpec, ...], hardware: Hardware, names: Names, placer: Placer
+    ) -> tuple[str | None, BaseModel | None]:
+        """The device that coordinates, and the protocol with the place of its record resolved."""
+        if protocol is None or "coordinator" not in type(protocol).model_fields:
+            return None, protocol
+        document = self.document
+
+        def home(device: str) -> str:
+            node = hardware.devices[device].node
+            return device if node is None else hardware.nodes[node].host
+
+        participants = list(dict.fromkeys(home(shard.source or shard.device) for shard in shards))
+        named: str | None = protocol.coordinator  # type: ignore[attr-defined]
+        coordinator: str | None = participants[0] if participants else None
+        if named is not None:
+            found = names.find((named,), ("protocol", "coordinator"), ("node", "device"))
+            if len(found) > 1:
+                document.wrong(("protocol", "coordinator"), f"'{named}' names {len(found)}", "name one")
+            if not found:
+                return None, protocol
+            coordinator = hardware.nodes[found[0]].host if found[0] in hardware.nodes else found[0]
+            if coordinator in hardware.devices and hardware.devices[coordinator].node is not None:
+                coordinator = home(coordinator)
+        if coordinator is None or coordinator not in hardware.devices:
+            return None, protocol
+        if hardware.complete and "message_delay" in type(protocol).model_fields and protocol.message_delay is None:  # type: ignore[attr-defined]
+            lonely = next((one for one in participants if not placer.fabric.joined(one, coordinator)), None)
+            if lonely is not None:
+                document.wrong(("protocol",), f"no link leads from '{lonely}' to the coordinator '{coordinator}'",
+                               "write links, or message_delay: 50us", key=True)
+        record = getattr(protocol, "manifest", None)
+        to = getattr(record, "to", None)
+        if isinstance(record, BaseModel) and isinstance(to, str):
+            node = hardware.devices[coordinator].node
+            inside = hardware.inside[node].get(to, ()) if node is not None else ()
+            found = [inside[0]] if inside else names.find((to,), ("protocol", "manifest", "to"), ("device",))
+            if len(found) > 1:
+                document.wrong(("protocol", "manifest", "to"), f"'{to}' is ambiguous", f"name one, such as '{found[0]}'")
+            if found:
+                protocol = protocol.model_copy(update={"manifest": record.model_copy(update={"to": found[0]})})
+        return coordinator, protocol
+
+    def _warm_up(self, header: Header | None, workload: BaseModel | None) -> int:
+        if header is None:
+            return 0
+        if header.warm_up is not None:
+            if header.warm_up >= header.horizon:
+                self.document.wrong(("warm_up",), "leaves nothing of the run", "write a time before the horizon")
+            return header.warm_up
+        interval = getattr(workload, "interval", None) or 0
+        first = getattr(workload, "first", None)
+        first = interval if first is None else first
+        return next((time for time in (first + interval, first) if time < header.horizon), 0)
+
+    def _nested(self, name: str) -> bool:
+        section = self.data.get("failure_domains")
+        text = json.dumps(section)
+        return isinstance(section, dict) and f'"{name}"' in text.replace(f'"{name}": ', "")
+
+    # -- expect and cases ------------------------------------------------------------------------
+
+    def _expectations(self, path: Path, section: Any, known: expectations.Known) -> tuple[Expectation, ...]:
+        found: list[Expectation] = []
+        for key, wanted in self.document.mapping(path, section).items():
+            here = (*path, key)
+            if not isinstance(wanted, str):
+                shown = json.dumps(wanted)
+                self.document.wrong(here, f"{shown} is no comparison", f"write such as '== {shown}'")
+                continue
+            expectation = Expectation(key, wanted, self.document.marks.key(here).line)
+            if self._judge_key(here, expectation, known):
+                found.append(expectation)
+        return tuple(found)
+
+    def _judge_key(self, path: Path, expectation: Expectation, known: expectations.Known) -> bool:
+        problem = expectations.key_problem(expectation.key, known)
+        if problem is not None:
+            self.document.wrong(path, *problem, key=True)
+            return False
+        problem = expectations.wanted_problem(expectation.key, expectation.wanted)
+        if problem is not None:
+            self.document.wrong(path, *problem)
+            return False
+        return True
+
+    def _read_cases(self, known: expectations.Known) -> None:
+        for name, entry in self.document.mapping(("cases",), self.data.get("cases")).items():
+            path: Path = ("cases", name)
+            named = check_word(self.document, path, name, "a case")
+            line = self.document.validate(CaseLine, entry, path)
+            if line is None or not named:
+                continue
+            changes = self.document.mapping((*path, "set"), line.set)
+            for key in changes:
+                if key.split(".")[0] in ("cases", "expect", "version"):
+                    self.document.wrong((*path, "set", key), f"a case cannot set `{key.split('.')[0]}`",
+                                        "write what must come out under the case's own `expect`", key=True)
+            wanted = self.document.mapping((*path, "expect"), line.expect)
+            expect: list[Expectation] = []
+            for key, text in wanted.items():
+                here = (*path, "expect", key)
+                if not isinstance(text, str):
+                    shown = json.dumps(text)
+                    self.document.wrong(here, f"{shown} is no comparison", f"write such as '== {shown}'")
+                    continue
+                expect.append(Expectation(key, text, self.document.marks.key(here).line))
+            self.cases[name] = Case(name, {k: v for k, v in changes.items() if k.split(".")[0] not in
+                                           ("cases", "expect", "version")}, tuple(expect))
+
+
+def _stem(file: str) -> str:
+    stem = FilePath(file).name.split(".")[0]
+    return "".join(letter if letter.isalnum() or letter in "_+-" else "-" for letter in stem) or "topology"
