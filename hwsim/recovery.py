@@ -285,10 +285,10 @@ class DurableState:
             return found.reading.get(shard, NOTHING_FOR_SURE)
         return found.held.get(self._copies[shard][0], NOTHING_FOR_SURE)
 
-    def slots_down_from(self, epoch: int) -> list[int]:
-        """The checkpoints up to *epoch* of which some shard may exist under the slot of their number, newest first."""
+    def slots_down_from(self, epoch: int | None) -> list[int]:
+        """Newest first, the checkpoints up to *epoch* (None: all) with a slot of their number that some shard may have."""
         numbers = (int(slot) for slot in self._slots if slot.isdecimal())
-        return sorted((number for number in numbers if 0 < number <= epoch), reverse=True)
+        return sorted((number for number in numbers if number and (epoch is None or number <= epoch)), reverse=True)
 
     def joint(self, slot: str, *, absent_is: int | None) -> frozenset[Handed]:
         """Every joint reading of all shards under *slot*, first existing copies, unchecked.
@@ -348,8 +348,15 @@ Rule = Callable[[DurableState, Mapping[str, Any]], frozenset[Handed]]
 
 
 def in_place(state: DurableState, params: Mapping[str, Any]) -> frozenset[Handed]:
-    """Every rank resumes whatever lies under its one slot, without a look at the others: mixes and tears go unseen."""
-    return state.joint(IN_PLACE_SLOT, absent_is=0)
+    """Every rank resumes whatever lies under its one name, without a look at the others: mixes and tears go unseen.
+
+    Param `slots`: "in_place" (default), each save overwrites the one before it where it lies; or "fresh", each
+    save goes under its checkpoint's number and takes the name of the older one, which is then erased: a rank reads
+    the oldest that is whole, because newer ones still wait for the name and a torn one never got it.
+    """
+    if params.get("slots", "in_place") == "in_place":
+        return state.joint(IN_PLACE_SLOT, absent_is=0)
+    return frozenset(_oldest_each(state))
 
 
 def manifest(state: DurableState, params: Mapping[str, Any]) -> frozenset[Handed]:
@@ -414,42 +421,65 @@ def _unchecked_fallback(state: DurableState, chain: Sequence[tuple[int, str]]) -
     return handed
 
 
+_STOPS = -3  # among a rank's possible ends: it finds nothing that it would load
+
+
 def _each_rank(state: DurableState, chain: Sequence[tuple[int, str]], checksum: bool) -> set[Handed]:
     """Every rank goes down the chain by itself; one that finds nothing stops the job."""
     if chain and checksum and state.checked(chain[0][1], chain[0][0])[1]:
         return {Handed(WHOLE, chain[0][0])}
-    refused = corrupt = False
-    startable, whole_ranks = True, True
-    common: set[int] | None = None
-    union: set[int] = set()
+    ends = []
     for shard in range(state.shards):
-        ends: set[int] = set()
+        found: set[int] = set()
         for epoch, slot in chain:
             if checksum:
                 copies = state.copies(shard, slot)
                 if any(epoch in copy for copy in copies):
-                    ends.add(epoch)
+                    found.add(epoch)
                 if any(len(copy) == 1 and epoch in copy for copy in copies):
                     break
             else:
                 reading = state.reading(shard, slot)
-                ends |= reading - NOTHING_FOR_SURE
+                found |= reading - NOTHING_FOR_SURE
                 if NOTHING not in reading:
                     break
         else:
-            refused = True
-        epochs = ends - {TORN}
-        corrupt |= TORN in ends
-        startable &= bool(ends)
-        whole_ranks &= bool(epochs)
-        common = epochs if common is None else common & epochs
-        union |= epochs
-    handed = {Handed(WHOLE, epoch) for epoch in common or ()}
-    if refused:
+            found.add(_STOPS)
+        ends.append(found)
+    return _together(ends)
+
+
+def _oldest_each(state: DurableState) -> set[Handed]:
+    """Every rank reads its oldest whole file, or begins from the initial state."""
+    slots = [str(number) for number in reversed(state.slots_down_from(None))]
+    if len(slots) == 1 and state.checked(slots[0], int(slots[0]))[1]:
+        return {Handed(WHOLE, int(slots[0]))}
+    ends = []
+    for shard in range(state.shards):
+        found: set[int] = set()
+        for slot in slots:
+            reading = state.reading(shard, slot)
+            found.update(epoch for epoch in reading if epoch >= 0)
+            if min(reading) >= 0:
+                break
+        else:
+            found.add(0)
+        ends.append(found)
+    return _together(ends)
+
+
+def _together(ends: Sequence[set[int]]) -> set[Handed]:
+    """What the job makes of ranks that end independently, each at one of its possible ends."""
+    handed = set()
+    if any(_STOPS in found for found in ends):
         handed.add(Handed(REFUSED))
-    if corrupt and startable:
+    if all(found - {_STOPS} for found in ends) and any(TORN in found for found in ends):
         handed.add(Handed(CORRUPT))
-    if whole_ranks and len(union) > 1 and state.shards > 1:
+    if not ends:
+        return {Handed(WHOLE, 0)}
+    epochs = [{end for end in found if end >= 0} for found in ends]
+    handed |= {Handed(WHOLE, epoch) for epoch in set.intersection(*epochs)}
+    if len(ends) > 1 and all(epochs) and len(set.union(*epochs)) > 1:
         handed.add(Handed(MIXED))
     return handed
 

@@ -1,0 +1,89 @@
+"""A naive reader for every recovery rule, by plain loops over sure contents, and brute force over doubts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from hwsim.contents import NOTHING, TORN, Contents
+from hwsim.recovery import Handed
+from hwsim.trace import Part
+
+Key = tuple[str, str]
+
+
+def parts_of(shards: int, copies: int = 1, records: int = 1) -> list[Part]:
+    found = [
+        Part(f"shard{s}" + (f".copy{c}" if c else ""), s, c, f"gpu{s}", f"d{s}{c}", (f"d{s}{c}:media",), 10)
+        for s in range(shards)
+        for c in range(copies)
+    ]
+    names = ["manifest" + (f".copy{c}" if c else "") for c in range(records)]
+    return found + [Part(name, -1, c, "host", "m", ("m:media",), 1) for c, name in enumerate(names)]
+
+
+def naive(rule: str, params: Mapping[str, Any], parts: list[Part], lies: Mapping[Key, int]) -> Handed:
+    shards: dict[int, list[str]] = {}
+    for part in sorted(parts, key=lambda p: p.copy):
+        if part.shard >= 0:
+            shards.setdefault(part.shard, []).append(part.name)
+
+    def copies(shard: int, slot: str) -> list[int]:
+        return [lies.get((name, slot), NOTHING) for name in shards[shard]]
+
+    def first(shard: int, slot: str) -> int:
+        return next((c for c in copies(shard, slot) if c != NOTHING), NOTHING)
+
+    def judge(ends: list[int]) -> Handed:
+        if TORN in ends:
+            return Handed("corrupt")
+        return Handed("whole", ends[0]) if len(set(ends)) == 1 else Handed("mixed")
+
+    if rule == "in_place" and params.get("slots") == "fresh":
+        found = [[c for slot in ("1", "2", "3") if (c := first(s, slot)) >= 0] for s in shards]
+        return judge([whole[0] if whole else 0 for whole in found])
+    if rule == "in_place":
+        return judge([max(0, first(s, "0")) if first(s, "0") != TORN else TORN for s in shards])
+    checksum, by_rank = params.get("checksum", True), params.get("recover_by") == "each_rank"
+    records = [lies.get((p.name, "0"), NOTHING) for p in sorted(parts, key=lambda p: p.copy) if p.shard < 0]
+    existing = [r for r in records if r != NOTHING]
+    if checksum:
+        intact = [r for r in existing if r != TORN]
+        if existing and not intact:
+            return Handed("refused")
+        existing = intact
+    if not existing:
+        empty = not any(c != NOTHING for (p, _), c in lies.items() if p.startswith("shard"))
+        return Handed("whole", 0) if empty or params.get("missing") == "restart" else Handed("refused")
+    if existing[0] == TORN:
+        return Handed("corrupt")
+    named = existing[0]
+    slots = [(named, "0")] if params.get("slots") == "in_place" else [(e, str(e)) for e in range(named, 0, -1)]
+    if by_rank:
+        ends = []
+        for s in shards:
+            for e, slot in slots:
+                if checksum and e in copies(s, slot):
+                    ends.append(e)
+                    break
+                if not checksum and first(s, slot) != NOTHING:
+                    ends.append(first(s, slot))
+                    break
+            else:
+                return Handed("refused")
+        return judge(ends)
+    for e, slot in slots:
+        if checksum and all(e in copies(s, slot) for s in shards):
+            return Handed("whole", e)
+        if not checksum and all(first(s, slot) != NOTHING for s in shards):
+            return judge([first(s, slot) for s in shards])
+    return Handed("refused")
+
+
+def brute(rule: str, params: Mapping[str, Any], parts: list[Part], may: Mapping[Key, Contents]) -> frozenset[Handed]:
+    keys = list(may)
+    return frozenset(
+        naive(rule, params, parts, dict(zip(keys, choice, strict=True)))
+        for choice in itertools.product(*(sorted(may[key]) for key in keys))
+    )
