@@ -90,7 +90,7 @@ class Flow:
     """One transfer.  `done` succeeds with the flow when its last byte has moved; cancelled, it fails with `IOLost`."""
 
     __slots__ = ("_bottleneck", "_limit_bps", "_milestones", "_moved", "_network", "_placed", "_serial", "_since",
-                 "_version", "_weight", "active", "done", "pipes", "rate_bps", "size_bytes")
+                 "_tight", "_version", "_weight", "active", "done", "pipes", "rate_bps", "size_bytes")
 
     def __init__(self, network: FlowNetwork, serial: int, pipes: tuple[Pipe, ...], size_bytes: int, weight: float,
                  milestones: list[tuple[int, Callable[[], None]]], done: simpy.Event) -> None:
@@ -108,7 +108,8 @@ class Flow:
         self._version = 0
         self._bottleneck: Pipe | None = None
         self._limit_bps = 0  # capacity of its narrowest pipe
-        self._placed = False  # working figure of `_max_min`
+        self._placed = False  # working figures of `_max_min`
+        self._tight: list[Pipe] = []
 
     @property
     def bottleneck(self) -> Pipe | None:
@@ -291,8 +292,7 @@ class FlowNetwork:
                         if other.index not in seen and other._may_bind:
                             seen[other.index] = other
                             walk.append(other)
-        now = self.now_ps
-        audience = self._audience
+        now, due, audience = self.now_ps, self._due, self._audience
         for flow, rate, bottleneck in _max_min(reached):  # settling is written out: this is the hot loop
             old, held = flow.rate_bps, flow._bottleneck
             if rate == old and bottleneck is held:
@@ -309,14 +309,15 @@ class FlowNetwork:
                 continue
             flow.rate_bps = rate
             flow._version += 1
-            left = flow._target() - flow._moved
+            left = (flow._milestones[-1][0] if flow._milestones else flow.size_bytes) - flow._moved
             if left <= 0:
-                self._schedule(flow, 0)
+                heappush(due, (now, flow._serial, flow._version, flow))
             elif rate > 0.0:
-                self._schedule(flow, _whole_ps(left, rate))
+                heappush(due, (now + _whole_ps(left, rate), flow._serial, flow._version, flow))
             for pipe in flow.pipes:
                 if pipe.on_rate:
                     audience[pipe.index] = pipe
+        self._arm()
         self._audience = {}
         for pipe in audience.values():
             rate = pipe.rate_bps
@@ -327,27 +328,29 @@ class FlowNetwork:
 
     def _schedule(self, flow: Flow, delay_ps: int) -> None:
         """The flow will reach its next target after *delay_ps*."""
-        at = self.now_ps + delay_ps
-        heappush(self._due, (at, flow._serial, flow._version, flow))
-        if self._timer_at is None or at < self._timer_at:
-            self._timer_at = at
-            timer = self.env.timeout(delay_ps)
+        heappush(self._due, (self.now_ps + delay_ps, flow._serial, flow._version, flow))
+        self._arm()
+
+    def _arm(self) -> None:
+        """Wake up when the next target is due; a timer that is set for later then finds nothing to do."""
+        due = self._due
+        while due and due[0][2] != due[0][3]._version:
+            heappop(due)
+        if due and (self._timer_at is None or due[0][0] < self._timer_at):
+            self._timer_at = due[0][0]
+            timer = self.env.timeout(self._timer_at - self.now_ps)
             timer.callbacks.append(self._wake)
 
     def _wake(self, _: simpy.Event) -> None:
         """Fire the milestones and ends that are due; then sleep until the next one."""
-        now = self.now_ps
+        now, due = self.now_ps, self._due
         if self._timer_at == now:
             self._timer_at = None
-        due = self._due
-        while due and (due[0][0] <= now or due[0][2] != due[0][3]._version):
-            at, _serial, version, flow = heappop(due)
-            if at <= now and version == flow._version and flow.active:
+        while due and due[0][0] <= now:
+            _at, _serial, version, flow = heappop(due)
+            if version == flow._version and flow.active:
                 self._arrive(flow)
-        if due and (self._timer_at is None or due[0][0] < self._timer_at):
-            self._timer_at = due[0][0]
-            timer = self.env.timeout(due[0][0] - now)
-            timer.callbacks.append(self._wake)
+        self._arm()
 
     def _arrive(self, flow: Flow) -> None:
         """The flow reached its next target: a milestone or its end, and whatever else lies at the same byte."""
@@ -370,7 +373,8 @@ class FlowNetwork:
 def _whole_ps(left_bytes: float, rate_bps: float) -> int:
     """The first whole ps at which so many bytes have moved, forgiving the rounding of floats (some 1e-15 of it)."""
     exact = left_bytes * _BYTE_PS / rate_bps
-    return max(math.ceil(exact - max(1e-3, exact * 4e-15)), 0)
+    slack = exact * 4e-15
+    return max(math.ceil(exact - (slack if slack > 1e-3 else 1e-3)), 0)
 
 
 def _narrowest(pipes: Sequence[Pipe]) -> int:
@@ -387,7 +391,12 @@ def _max_min(flows: Sequence[Flow]) -> list[tuple[Flow, float, Pipe]]:
     pipes: dict[int, Pipe] = {}
     for flow in flows:
         flow._placed = False
+        flow._tight = tight = []
+        limit = flow._limit_bps
         for pipe in flow.pipes:
+            if pipe.capacity_bps > limit and pipe._demand_bps <= pipe.capacity_bps:
+                continue  # it cannot bind, and it is not what limits this flow on its own
+            tight.append(pipe)
             if pipe.index not in pipes:
                 pipes[pipe.index] = pipe
                 pipe._left = float(pipe.capacity_bps)
@@ -403,7 +412,7 @@ def _max_min(flows: Sequence[Flow]) -> list[tuple[Flow, float, Pipe]]:
         waiting = [flow for flow in pipe._members if not flow._placed]
         if not waiting:
             continue
-        now = max(pipe._left, 0.0) / pipe._weight
+        now = pipe._left / pipe._weight if pipe._left > 0.0 else 0.0
         if now > share and heap and (now, index) > heap[0][:2]:
             heappush(heap, (now, index, pipe))
             continue
@@ -413,7 +422,7 @@ def _max_min(flows: Sequence[Flow]) -> list[tuple[Flow, float, Pipe]]:
             flow._placed = True
             rate = now * flow._weight
             fixed.append((flow, rate, pipe))
-            for crossed in flow.pipes:
+            for crossed in flow._tight:
                 crossed._left -= rate
                 crossed._weight -= flow._weight
     return fixed

@@ -4,8 +4,8 @@ The simulation carries no bytes; frames are built where one is captured or check
 the header and is imported only then.
 
 Source: IEEE Std 802.3-2022, sections 3.1.1 and 3.2.9 (FCS: CRC-32 of destination to padding, sent
-so that its bytes lie in little-endian order); IEEE Std 802-2014, sections 8.2.2 (locally
-administered addresses) and 9.2.3 (EtherType 0x88B5 for local experiments).
+so that its bytes lie in little-endian order); IEEE Std 802-2014, clauses 8 (locally
+administered addresses) and 9 (EtherType 0x88B5 for local experiments).
 """
 
 from __future__ import annotations

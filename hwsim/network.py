@@ -8,7 +8,7 @@ with any device on its way that is dark when it gets there or dies while it is t
 `send` is one attempt; `send_reliably` is a transport: each attempt is a message, a receiver that got
 it says so, the sender tries again after a time that doubles, and either forgets all with a crash.
 
-Source: RFC 6298, sections 2.4, 5.4 to 5.6 (doubling, a bound of at least 60 s).
+Source: RFC 6298, sections 5.5 (doubling) and 2.5 (a bound of at least 60 s); Dijkstra 1959 for routes.
 
 Not modelled: rerouting around what is down; more than one route at a time; set-up of connections.
 """

@@ -1,12 +1,12 @@
 """A network interface: the way of a node's messages and data out onto its links.
 
 It holds no checkpoint; its crash is silence.  A reset loses the queue pairs and whatever frames
-are on their way into it, and leaves the node's memory and drives alone.  Its figures of rate bound
-what crosses it in each direction, beside the link's own.
+are on their way into it, and leaves the node's memory and drives alone.  Its rate bounds the bulk
+data that crosses it in each direction; messages go at the rate of the link.
 
 Source: mstfwreset(1), reset levels 3 (driver restart and PCI reset) to 5 (cold reboot), for what a
-reset ends; InfiniBand Architecture Specification vol. 1 release 1.5, section 10.2.4 (a destroyed
-queue pair's outstanding work is lost).
+reset ends; InfiniBand Architecture Specification vol. 1, chapter 10 (a queue pair's outstanding
+work is lost with it).
 
 Not modelled: queue pairs and completion queues as such; several ports; firmware images; offloads.
 """

@@ -1,4 +1,4 @@
-"""A switch: it stores a frame, and forwards it after a delay; it may bound what crosses it in all.
+"""A switch: it stores a message and forwards it after a delay; it may bound all bulk data that crosses it.
 
 It holds no checkpoint.  While it has no power every frame that reaches it, or is on its way to it,
 is gone.
