@@ -43,6 +43,7 @@ class InPlace(Protocol, kind="in_place"):
         self._parts = len(job.parts)
         self._left: dict[int, int] = {}  # checkpoint -> parts not yet written
         self._renames = params.replace == "rename"
+        self._files: dict[str, list[int]] = {}  # part -> the checkpoints of its files, named or not, as they were begun
         self._returned = self._renamed if self._renames else self._written
 
     def rule_params(self) -> Mapping[str, Any]:
@@ -52,15 +53,18 @@ class InPlace(Protocol, kind="in_place"):
         self._left[epoch] = self._parts
 
     def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
-        slot = str(epoch) if self._renames else _SLOT
+        slot = _SLOT
+        if self._renames:
+            slot = str(epoch)
+            self._files.setdefault(placed.name, []).append(epoch)
         self.job.write(placed, slot, epoch, self._returned, from_host=from_host)
 
     def _renamed(self, placed: Placed, epoch: int) -> None:
-        """The new file is synced: it takes the name of the older ones, unless a newer one has it already."""
-        slots = sorted(int(slot) for slot in self.world.holdings.slots(placed.name))
-        for older in slots if slots[-1:] == [epoch] else [epoch]:
-            if older != slots[-1]:
-                self.world.holdings.erase(placed.device, placed.name, str(older))
+        """The new file is synced: it takes the name of every older one, and with it whatever they held."""
+        files = self._files[placed.name]
+        for older in [file for file in files if file < epoch]:
+            self.world.holdings.erase(placed.device, placed.name, str(older))
+        self._files[placed.name] = [file for file in files if file >= epoch]
         self._written(placed, epoch)
 
     def _written(self, placed: Placed, epoch: int) -> None:

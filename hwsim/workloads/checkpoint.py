@@ -161,6 +161,7 @@ class Checkpoint(Workload, kind="checkpoint"):
                     while len(self._in_flight) >= params.in_flight.max:
                         self._ended = env.event()
                         yield self._ended
+                began = int(env.now)
                 self._epoch += 1
                 epoch = self._epoch
                 self._in_flight[epoch] = None
@@ -183,8 +184,9 @@ class Checkpoint(Workload, kind="checkpoint"):
                 if stalled:
                     record("training_resumed", "job", epoch=epoch)
                 due += interval
-                if due - lead < env.now:
-                    due += -(-(env.now - (due - lead)) // interval) * interval
+                late = max(int(env.now) - (due - lead), began - (due - lead) + 1)
+                if late > 0:
+                    due += -(-late // interval) * interval
         except simpy.Interrupt:
             return
 
