@@ -42,9 +42,7 @@ def _text(write: Callable[[int], str]) -> PlainSerializer:
     return PlainSerializer(write, return_type=str, when_used="json")
 
 
-Duration = Annotated[
-    int, BeforeValidator(_quantity(parse_duration, "80us")), _schema("80us"), _text(format_duration)
-]
+Duration = Annotated[int, BeforeValidator(_quantity(parse_duration, "80us")), _schema("80us"), _text(format_duration)]
 SignedDuration = Annotated[
     int,
     BeforeValidator(_quantity(lambda text: parse_duration(text, signed=True), "-5ms")),
@@ -57,7 +55,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 def read_distribution(value: Any) -> Distribution:
-    """Read `5ms`, `{uniform: [0s, 200ms]}`, `{exponential: 20ms}`, `{constant: 5ms}`, `{lognormal: {median, sigma}}`, `{pareto: {minimum, shape}}`.
+    """Read `5ms` or one of constant, exponential, uniform, lognormal and pareto with its parameters.
 
     Raises ValueError with the remedy.
     """
@@ -66,8 +64,8 @@ def read_distribution(value: Any) -> Distribution:
     if isinstance(value, str):
         return Distribution("constant", (float(parse_duration(value)),))
     if not isinstance(value, dict) or len(value) != 1:
-        raise ValueError("expected one distribution; write such as '5ms', {uniform: [0s, 200ms]} or {exponential: 20ms}")
-    (name, given), = value.items()
+        raise ValueError("expected one distribution; write '5ms', {uniform: [0s, 200ms]} or {exponential: 20ms}")
+    ((name, given),) = value.items()
     duration = _quantity(parse_duration, "80us")
     match name, given:
         case "constant" | "exponential", _:
@@ -106,6 +104,6 @@ def write_distribution(distribution: Distribution) -> str | dict[str, Any]:
 Delay = Annotated[
     Distribution,
     BeforeValidator(read_distribution),
-    WithJsonSchema({"type": ["string", "object"]}),
+    WithJsonSchema({"type": ["string", "object"], "examples": ["5ms", {"uniform": ["0s", "200ms"]}]}),
     PlainSerializer(write_distribution, when_used="json"),
 ]

@@ -7,12 +7,20 @@ may be written in either ("400Gb/s", "4GB/s") and is kept in bits per second.
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 PS_PER_SECOND = 10**12
-DURATION_UNITS = {
-    "ps": 1, "ns": 10**3, "us": 10**6, "µs": 10**6, "ms": 10**9, "s": 10**12,
-    "min": 60 * 10**12, "h": 3600 * 10**12, "d": 86400 * 10**12,
+DURATION_UNITS = {  # the smallest first
+    "ps": 1,
+    "ns": 10**3,
+    "us": 10**6,
+    "µs": 10**6,  # the micro sign
+    "μs": 10**6,  # the Greek letter, which looks the same
+    "ms": 10**9,
+    "s": 10**12,
+    "min": 60 * 10**12,
+    "h": 3600 * 10**12,
+    "d": 86400 * 10**12,
 }
 _DECIMAL = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
@@ -20,11 +28,12 @@ SIZE_UNITS = {f"{prefix}B": factor for prefix, factor in (_DECIMAL | _BINARY).it
 RATE_UNITS = {f"{prefix}b/s": factor for prefix, factor in (_DECIMAL | _BINARY).items()} | {
     f"{unit}/s": 8 * factor for unit, factor in SIZE_UNITS.items()
 }
-_QUANTITY = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*(\S*)\s*\Z")
+_LARGEST = 10**27  # 31 million years in ps; what Decimal keeps exactly
+_QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*(\S*)\s*\Z")
 
 
 def parse_duration(text: str, *, signed: bool = False) -> int:
-    """Return picoseconds of a duration such as "80us" or "1.5h".  Raises ValueError with what is wrong and the remedy."""
+    """Return picoseconds of a duration such as "80us" or "1.5h".  Raises ValueError: what is wrong, and the remedy."""
     return _parse(text, DURATION_UNITS, "a duration", "'80us'", signed)
 
 
@@ -46,38 +55,41 @@ def _parse(text: str, units: dict[str, int], what: str, example: str, signed: bo
     if unit not in units:
         if not unit:
             raise ValueError(f"{text!r} has no unit; write a number and a unit, such as {example}")
-        raise ValueError(f"{unit!r} is not a unit of {what[2:]}; write one of {', '.join(units)}")
-    try:
-        value = Decimal(number) * units[unit]
-    except InvalidOperation as error:  # pragma: no cover - the expression admits only numbers
-        raise ValueError(f"{text!r} is not {what}") from error
+        known = [name for name in units if name.isascii() and not name.startswith("K")]
+        folded = [name for name in known if name.lower() == unit.lower()]
+        near = f"did you mean {' or '.join(folded)}?" if folded else f"write one of {', '.join(known)}"
+        raise ValueError(f"{unit!r} is not a unit of {what[2:]}; {near}")
+    value = Decimal(number) * units[unit]
     if value < 0 and not signed:
         raise ValueError(f"{text!r} is negative; {what} cannot be")
-    if abs(value) > 10**30:
+    if abs(value) > _LARGEST:
         raise ValueError(f"{text!r} is larger than anything that can be simulated")
-    return int(value.to_integral_value())
+    whole = int(value.to_integral_value())
+    if whole == 0 and value != 0:
+        raise ValueError(f"{text!r} is less than 1 {next(iter(units))}, the least that is told apart; write more")
+    return whole
 
 
 def format_duration(time_ps: int) -> str:
-    """Write picoseconds with the largest unit that leaves a number of at least one, exactly: `parse_duration` reads it back."""
-    return _format(time_ps, {name: factor for name, factor in DURATION_UNITS.items() if name != "µs"})
+    """Write picoseconds with the largest fitting unit, exactly: `parse_duration` reads it back."""
+    units = {name: factor for name, factor in DURATION_UNITS.items() if name.isascii()}
+    whole = {name: factor for name, factor in units.items() if factor <= units["s"] or time_ps % factor == 0}
+    return _format(time_ps, whole, "s")
 
 
 def format_size(size_bytes: int) -> str:
     """Write bytes with the largest decimal unit, exactly."""
-    return _format(size_bytes, {f"{p}B": f for p, f in _DECIMAL.items() if p != "K"})
+    return _format(size_bytes, {f"{p}B": f for p, f in _DECIMAL.items() if p != "K"}, "B")
 
 
 def format_rate(rate_bps: int) -> str:
     """Write bits per second with the largest decimal unit, exactly."""
-    return _format(rate_bps, {f"{p}b/s": f for p, f in _DECIMAL.items() if p != "K"})
+    return _format(rate_bps, {f"{p}b/s": f for p, f in _DECIMAL.items() if p != "K"}, "b/s")
 
 
-def _format(value: int, units: dict[str, int]) -> str:
-    name, factor = max(((n, f) for n, f in units.items() if f <= max(abs(value), 1)), key=lambda item: item[1])
-    exact = Decimal(value) / Decimal(factor)
-    if int(exact * factor) != value:  # thirds of an hour: the next unit down that is exact
-        name, factor = max(((n, f) for n, f in units.items() if value % f == 0), key=lambda item: item[1])
-        exact = Decimal(value) / Decimal(factor)
-    text = format(exact.normalize(), "f")
-    return f"{text}{name}"
+def _format(value: int, units: dict[str, int], zero: str) -> str:
+    """*units* above the second divide *value*; all others are powers of ten, so that the decimals end."""
+    if value == 0:
+        return f"0{zero}"
+    name, factor = max(((n, f) for n, f in units.items() if f <= abs(value)), key=lambda item: item[1])
+    return f"{format((Decimal(value) / Decimal(factor)).normalize(), 'f')}{name}"

@@ -18,7 +18,7 @@ Change = str | tuple[str, Any]
 
 
 def load(path: str | os.PathLike[str], changes: Sequence[Change] = (), seed: int | None = None) -> Topology:
-    """Read the topology at *path*, with *changes* (`key.path=value`, or pairs of path and value) and *seed* instead of its own.
+    """Read the topology at *path*; *changes* are `key.path=value` or pairs of path and value, *seed* replaces its own.
 
     Raises UserError with every mistake in it, those of its cases too.
     """
@@ -65,5 +65,27 @@ def check(paths: Iterable[str | os.PathLike[str]]) -> list[Mistake]:
     mistakes: list[Mistake] = []
     for path in paths:
         source = read_file(path)
-        mistakes += sorted(set(check_file(source) if is_profiles(source.data) else load_source(source, (), None).mistakes))
+        found = check_file(source) if is_profiles(source.data) else load_source(source, (), None).mistakes
+        mistakes += sorted(set(found))
     return mistakes
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a topology file."""
+    from hwsim.topology.reference import schema as made
+
+    return made()
+
+
+def kinds() -> str:
+    """Every kind with its parameters, and which fault may strike which device, as text."""
+    from hwsim.topology.reference import kinds as told
+
+    return told()
+
+
+def starter() -> str:
+    """A topology to start from, with comments."""
+    from hwsim.topology.reference import STARTER
+
+    return STARTER

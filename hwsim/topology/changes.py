@@ -46,8 +46,9 @@ def parts(key: str) -> list[str]:
     return steps
 
 
-def apply(data: Any, marks: Marks, key: str, value: Any, place: Place, *, given: Marks | None = None,
-          given_path: Path = ()) -> None:
+def apply(
+    data: Any, marks: Marks, key: str, value: Any, place: Place, *, given: Marks | None = None, given_path: Path = ()
+) -> None:
     """Set what *key* leads to in *data* to *value*, which stands at *place*; `given` tells where its inside stands.
 
     Raises ChangeRefused where the path leads nowhere.
@@ -83,8 +84,10 @@ def _resolve(data: Any, steps: list[str]) -> Path:
         so_far = ".".join(steps[:index])
         if isinstance(here, list):
             if not step.isdecimal() or not int(step) < len(here):
-                raise ChangeRefused(f"'{so_far}' is a list of {len(here)}, and '{step}' is no item of it",
-                                    f"write a number of 0 to {len(here) - 1}" if here else "the list is empty")
+                raise ChangeRefused(
+                    f"'{so_far}' is a list of {len(here)}, and '{step}' is no item of it",
+                    f"write a number of 0 to {len(here) - 1}" if here else "the list is empty",
+                )
             path.append(int(step))
             here = here[int(step)]
         elif isinstance(here, dict) or here is None:

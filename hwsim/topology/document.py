@@ -62,9 +62,11 @@ class Document:
 
     def where(self, path: Path) -> Where:
         """Places of what stands below *path*."""
+
         def find(inside: Path, of_key: bool) -> tuple[Place, str]:
             whole = (*path, *inside)
             return (self.marks.key(whole) if of_key else self.marks.value(whole)), dotted(whole)
+
         return find
 
     def mapping(self, path: Path, value: Any) -> dict[str, Any]:

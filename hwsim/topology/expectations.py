@@ -26,36 +26,66 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z")
 NUMBER, TEXT, ANY = "number", "text", "any"
 
 Tree = Mapping[str, Any]
-_STATISTICS: Tree = {name: NUMBER for name in ("mean", "p50", "p99", "max", "min", "se", "count")}
+_STATISTICS: Tree = dict.fromkeys(("mean", "p50", "p99", "max", "min", "se", "count"), NUMBER)
 _BUCKETS: Tree = {"<number>": NUMBER}
 _OUTCOMES: Tree = {outcome.value: NUMBER for outcome in Outcome}
 _RAW: Tree = {
-    "method": TEXT, "se": NUMBER, "uniform_share": NUMBER, "mixed_share": NUMBER, "torn_share": NUMBER,
-    "indeterminate_share": NUMBER, "dark_share": NUMBER, "at_latest": _BUCKETS, "distinct": _BUCKETS, "spread": _BUCKETS,
+    "method": TEXT,
+    "se": NUMBER,
+    "uniform_share": NUMBER,
+    "mixed_share": NUMBER,
+    "torn_share": NUMBER,
+    "indeterminate_share": NUMBER,
+    "dark_share": NUMBER,
+    "at_latest": _BUCKETS,
+    "distinct": _BUCKETS,
+    "spread": _BUCKETS,
 }
 _RECOVERED: Tree = {
-    "outcomes": _OUTCOMES, "unsafe_share": NUMBER, "unprotected_share": NUMBER, "lost_work_s": _STATISTICS,
-    "undecided_share": NUMBER, "se": NUMBER, "best_case": {"outcomes": _OUTCOMES, "unsafe_share": NUMBER,
-                                                           "unprotected_share": NUMBER},
+    "outcomes": _OUTCOMES,
+    "unsafe_share": NUMBER,
+    "unprotected_share": NUMBER,
+    "lost_work_s": _STATISTICS,
+    "undecided_share": NUMBER,
+    "se": NUMBER,
+    "best_case": {"outcomes": _OUTCOMES, "unsafe_share": NUMBER, "unprotected_share": NUMBER},
 }
 _CRASHES: Tree = {"count": NUMBER, "outcomes": _OUTCOMES, "lost_work_s": _STATISTICS}
 _RESULT: Tree = {
     "hwsim": {"version": TEXT, "topology_sha256": TEXT, "seed": NUMBER},
-    "topology": TEXT, "horizon_s": NUMBER, "warm_up_s": NUMBER, "events": NUMBER, "wall_s": NUMBER,
+    "topology": TEXT,
+    "horizon_s": NUMBER,
+    "warm_up_s": NUMBER,
+    "events": NUMBER,
+    "wall_s": NUMBER,
     "raw": _RAW,
     "recovered": _RECOVERED,
     "what_if": {"<what-if>": {"raw": _RAW, "recovered": _RECOVERED, "worst": TEXT}},
     "crashes": {"<fault>": _CRASHES},
     "checkpoints": {
-        "begun": NUMBER, "committed": NUMBER, "skipped": NUMBER, "abandoned": NUMBER, "snapshots": NUMBER,
-        "commit_latency_s": _STATISTICS, "stall_s": _STATISTICS, "bound_by": TEXT,
+        "begun": NUMBER,
+        "committed": NUMBER,
+        "skipped": NUMBER,
+        "abandoned": NUMBER,
+        "snapshots": NUMBER,
+        "commit_latency_s": _STATISTICS,
+        "stall_s": _STATISTICS,
+        "bound_by": TEXT,
     },
     "ettr": NUMBER,
     "messages": {"sent": NUMBER, "delivered": NUMBER, "dropped": NUMBER, "per_checkpoint": NUMBER},
-    "links": {"<link>": {
-        "sent": NUMBER, "delivered": NUMBER, "dropped": {"<reason>": NUMBER}, "fenced": NUMBER, "rounds_settled": NUMBER,
-        "tokens_lost": NUMBER, "tokens_cloned": NUMBER, "in_doubt_share": NUMBER,
-    }},
+    "links": {
+        "<link>": {
+            "sent": NUMBER,
+            "delivered": NUMBER,
+            "dropped": {"<reason>": NUMBER},
+            "fenced": NUMBER,
+            "rounds_settled": NUMBER,
+            "tokens_lost": NUMBER,
+            "tokens_cloned": NUMBER,
+            "in_doubt_share": NUMBER,
+        }
+    },
     "verdicts": {"<verdict>": {"value": TEXT, "detail": TEXT}},
 }
 
@@ -92,17 +122,21 @@ def _lookup(key: str, known: Known) -> Any:
                 whole = ".".join([*steps[:index], near]) if near else ""
                 words = ", ".join(list(here)[:12])
                 return "no result holds this key", f"did you mean '{whole}'?" if near else (
-                    f"'{so_far}' holds {words}" if so_far else f"a result holds {words}")
+                    f"'{so_far}' holds {words}" if so_far else f"a result holds {words}"
+                )
             here = here[step]
             continue
-        names = {"<what-if>": known.what_if, "<link>": known.links,
-                 "<fault>": None if known.faults is None else ("all", *known.faults)}.get(wild)
+        names = {
+            "<what-if>": known.what_if,
+            "<link>": known.links,
+            "<fault>": None if known.faults is None else ("all", *known.faults),
+        }.get(wild)
         if wild == "<number>" and not step.isdecimal():
             return f"'{step}' is no bucket of '{so_far}'", "write a number, such as 2"
         if names is not None and step not in names:
             near = nearest(step, names)
-            return (f"there is no {wild[1:-1]} '{step}'",
-                    f"did you mean '{near}'?" if near else f"there are {', '.join(names)}" if names else "there are none")
+            listed = f"there are {', '.join(names)}" if names else "there are none"
+            return f"there is no {wild[1:-1]} '{step}'", f"did you mean '{near}'?" if near else listed
         here = here[wild]
     if isinstance(here, Mapping):
         inside = ", ".join(list(here)[:12])
@@ -151,8 +185,14 @@ def judge(expectations: Iterable[Expectation], result: Mapping[str, Any]) -> lis
         if expectation.key.startswith("explore.") and "explore" not in result:
             continue
         got = value_of(expectation.key, result)
-        judged.append({"key": expectation.key, "wanted": expectation.wanted, "got": got,
-                       "holds": holds(expectation.wanted, got, standard_error(expectation.key, result))})
+        judged.append(
+            {
+                "key": expectation.key,
+                "wanted": expectation.wanted,
+                "got": got,
+                "holds": holds(expectation.wanted, got, standard_error(expectation.key, result)),
+            }
+        )
     return judged
 
 

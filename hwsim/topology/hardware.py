@@ -141,8 +141,12 @@ class HardwareReader:
                 continue
             kind, count, layer = found
             if kind and (key == "host") != (kind == "host"):
-                self.document.wrong((*path, key), f"'{key}' of kind {kind}: a node has one host, and it is called host",
-                                    "write host: {kind: host, ...}", key=True)
+                self.document.wrong(
+                    (*path, key),
+                    f"'{key}' of kind {kind}: a node has one host, and it is called host",
+                    "write host: {kind: host, ...}",
+                    key=True,
+                )
                 continue
             if key == "host" and count is not None:
                 self.document.wrong((*path, key, "count"), "a node has one host", "leave `count` out", key=True)
@@ -184,7 +188,7 @@ class HardwareReader:
         return False
 
     def _device_line(self, path: Path, entry: Any) -> tuple[str, int | None, int] | None:
-        """Kind (empty where it is wrong), count and layer of a device's line; None where not even its names are known."""
+        """Kind (empty where it is wrong), count and layer of a device's line; None where its names are not known."""
         document = self.document
         keys = dict(document.mapping(path, entry))
         counted = {"count": keys.pop("count")} if "count" in keys else {}
@@ -200,8 +204,11 @@ class HardwareReader:
             document.wrong((*path, "kind"), f"'{kind}' is no device kind", suggest(str(kind), device_kinds()))
             kind = ""
         elif profile is not None and profile.kind != kind:
-            document.wrong((*path, "profile"), f"profile '{profile.name}' is of kind {profile.kind}, this is a {kind}",
-                           _profiles_of(kind, self.profiles))
+            document.wrong(
+                (*path, "profile"),
+                f"profile '{profile.name}' is of kind {profile.kind}, this is a {kind}",
+                _profiles_of(kind, self.profiles),
+            )
             kind = ""
         elif profile is None and (*path, "profile") in document.marks.values:
             kind = ""  # the profile is the mistake, not the figures that it would have brought
@@ -229,16 +236,21 @@ class HardwareReader:
             self._layers.append(_Layer(path, keys, profile))
             layer = len(self._layers) - 1
             if "count" in keys:
-                self.document.wrong((*path, "count"), "an override cannot change a count",
-                                    "write it where the devices stand", key=True)
+                self.document.wrong(
+                    (*path, "count"), "an override cannot change a count", "write it where the devices stand", key=True
+                )
                 keys.pop("count")
             for target in targets:
                 draft = self._drafts.get(target)
                 if draft is None:
                     continue
                 if kind is not None and kind != draft.kind:
-                    self.document.wrong((*path, "kind"), f"'{target}' is a {draft.kind}; a kind cannot change",
-                                        "leave `kind` out", key=True)
+                    self.document.wrong(
+                        (*path, "kind"),
+                        f"'{target}' is a {draft.kind}; a kind cannot change",
+                        "leave `kind` out",
+                        key=True,
+                    )
                 elif profile is not None and profile.kind != draft.kind:
                     problem = f"profile '{profile.name}' is of kind {profile.kind}, '{target}' is a {draft.kind}"
                     self.document.wrong((*path, "profile"), problem, _profiles_of(draft.kind, self.profiles))
@@ -301,8 +313,14 @@ class HardwareReader:
             for mistake in mistakes_of(error, model, where):
                 if mistake.problem.startswith("lacks "):
                     remedy = _profiles_of(draft.kind, self.profiles)
-                    mistake = type(mistake)(mistake.file, mistake.line, mistake.column, mistake.key, mistake.problem,
-                                            f"write them, or {remedy}" if remedy else mistake.remedy)
+                    mistake = type(mistake)(
+                        mistake.file,
+                        mistake.line,
+                        mistake.column,
+                        mistake.key,
+                        mistake.problem,
+                        f"write them, or {remedy}" if remedy else mistake.remedy,
+                    )
                 document.mistakes.append(mistake)
             self._built[made] = None
             return None
@@ -336,8 +354,11 @@ class HardwareReader:
             if line.name is not None and not check_word(self.document, (*path, "name"), line.name, "a link"):
                 continue
             if line.name is not None and len(ends) > 1:
-                self.document.wrong((*path, "name"), f"one name for {len(ends)} links",
-                                    "leave it out (they are called a--b), or write a line for each")
+                self.document.wrong(
+                    (*path, "name"),
+                    f"one name for {len(ends)} links",
+                    "leave it out (they are called a--b), or write a line for each",
+                )
                 self._break(line.name)
                 continue
             for a, b in ends:
@@ -360,7 +381,8 @@ class HardwareReader:
                 word = mistake.key.rsplit(".", 1)[-1]
                 remedy = suggest(word, [*own, *key_names(model)])
                 self.document.mistakes[position] = type(mistake)(
-                    mistake.file, mistake.line, mistake.column, mistake.key, mistake.problem, remedy)
+                    mistake.file, mistake.line, mistake.column, mistake.key, mistake.problem, remedy
+                )
         return params
 
     def _ends(self, line: LinkLine, path: Path) -> list[tuple[str, str]]:
@@ -462,8 +484,11 @@ class HardwareReader:
             for member in direct.get(here, ()):
                 if member == name:
                     if name == min(way):
-                        self.document.wrong(("failure_domains", name, "members"),
-                                            f"a cycle: {' in '.join([*way, name])}", "take one of them out")
+                        self.document.wrong(
+                            ("failure_domains", name, "members"),
+                            f"a cycle: {' in '.join([*way, name])}",
+                            "take one of them out",
+                        )
                     self.hardware.complete = False
                     return way
                 if member in direct and member not in seen:

@@ -37,8 +37,11 @@ def device_kinds() -> Mapping[str, type[PersistenceDomain]]:
     """Device kinds by name."""
     for _ in _modules("hwsim.devices"):
         pass
-    return {kind: cls for kind, cls in sorted(PersistenceDomain.registry.items())
-            if cls.__module__.startswith("hwsim.devices.")}
+    return {
+        kind: cls
+        for kind, cls in sorted(PersistenceDomain.registry.items())
+        if cls.__module__.startswith("hwsim.devices.")
+    }
 
 
 @cache
@@ -46,8 +49,11 @@ def protocol_kinds() -> Mapping[str, type[BaseModel]]:
     """Parameters of every protocol kind."""
     for _ in _modules("hwsim.protocols"):
         pass
-    return {kind: cls.Params for kind, cls in sorted(Protocol.registry.items())
-            if cls.__module__.startswith("hwsim.protocols.")}
+    return {
+        kind: cls.Params
+        for kind, cls in sorted(Protocol.registry.items())
+        if cls.__module__.startswith("hwsim.protocols.")
+    }
 
 
 @cache
@@ -65,8 +71,9 @@ def link_kinds() -> Mapping[str, type[BaseModel]]:
 @cache
 def fault_kinds() -> Mapping[str, type[Fault]]:
     """Fault kinds by name."""
-    return dict(sorted((kind, fault) for kind, fault in Fault.registry.items()
-                       if fault.__module__.startswith("hwsim.")))
+    return dict(
+        sorted((kind, fault) for kind, fault in Fault.registry.items() if fault.__module__.startswith("hwsim."))
+    )
 
 
 def strikes(fault: str, device_kind: str) -> bool:

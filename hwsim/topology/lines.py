@@ -57,7 +57,9 @@ Names = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
 Total = Annotated[
-    int, BeforeValidator(_total), WithJsonSchema({"type": "string", "examples": ["35 per 54d"]}),
+    int,
+    BeforeValidator(_total),
+    WithJsonSchema({"type": "string", "examples": ["35 per 54d"]}),
     PlainSerializer(lambda mean: f"1 per {format_duration(mean)}", when_used="json"),
 ]
 MeanAndShape = Annotated[
@@ -69,7 +71,6 @@ MeanAndShape = Annotated[
 
 class Line(Params):
     """A line of the file; `from` is a word of Python's."""
-
 
 
 class Header(Params):
@@ -92,7 +93,16 @@ class Header(Params):
 
 
 SECTIONS = (
-    "nodes", "devices", "override", "links", "failure_domains", "workload", "protocol", "faults", "what_if", "expect",
+    "nodes",
+    "devices",
+    "override",
+    "links",
+    "failure_domains",
+    "workload",
+    "protocol",
+    "faults",
+    "what_if",
+    "expect",
     "cases",
 )
 

@@ -51,7 +51,7 @@ def load_source(source: Source, changes: Sequence[str | Change], seed: int | Non
         return Loaded(None, {}, mistakes)
     if not isinstance(source.data, dict):
         place = source.marks.value(())
-        mistakes.append(Mistake(*place, "", "is not a topology: it holds no keys", "`hwsim new` prints one to start from"))
+        mistakes.append(Mistake(*place, "", "is no topology: it holds no keys", "`hwsim new` prints one to start from"))
         return Loaded(None, {}, mistakes)
     marks = source.marks
     data = source.data
@@ -81,8 +81,9 @@ def load_source(source: Source, changes: Sequence[str | Change], seed: int | Non
     return Loaded(topology, cases, mistakes)
 
 
-def _case(source: Source, data: dict[str, Any], marks: Marks, told: list[Change], name: str,
-          case: Case) -> tuple[Topology | None, list[Mistake]]:
+def _case(
+    source: Source, data: dict[str, Any], marks: Marks, told: list[Change], name: str, case: Case
+) -> tuple[Topology | None, list[Mistake]]:
     """One case as a topology of its own."""
     own = json.loads(json.dumps({key: value for key, value in data.items() if key not in ("cases", "expect")}))
     changed = Marks(marks.file, dict(marks.keys), dict(marks.values))
@@ -101,8 +102,15 @@ def _case(source: Source, data: dict[str, Any], marks: Marks, told: list[Change]
 class _Loader:
     """Resolves one tree of plain data."""
 
-    def __init__(self, data: dict[str, Any], marks: Marks, source: Source, told: list[Change], case: str | None,
-                 expect: tuple[Expectation, ...] | None = None) -> None:
+    def __init__(
+        self,
+        data: dict[str, Any],
+        marks: Marks,
+        source: Source,
+        told: list[Change],
+        case: str | None,
+        expect: tuple[Expectation, ...] | None = None,
+    ) -> None:
         self.document = Document(data, marks)
         self.data = data
         self.source = source
@@ -132,7 +140,7 @@ class _Loader:
             document.wrong(("workload",), "lacks `shards`", "write what is saved and where to", key=True)
         coordinator, protocol = self._coordinate(protocol, shards, hardware, names, placer)
         striker = Striker(document, names, hardware)
-        faults = striker.faults(horizon)
+        faults = striker.faults()
         interval = getattr(workload, "interval", None)
         what_if = striker.what_ifs(horizon, interval)
         known = expectations.Known(
@@ -157,11 +165,26 @@ class _Loader:
         if self.told:
             digest.update(json.dumps(self.told, sort_keys=True).encode())
         topology = Topology(
-            name=header.name or _stem(self.source.marks.file), description=header.description, seed=header.seed,
-            horizon_ps=header.horizon, warm_up_ps=warm_up, repeats=header.repeats, nodes=tuple(hardware.nodes.values()),
-            devices=hardware.devices, links=tuple(hardware.links.values()), failure_domains=hardware.domains,
-            shards=shards, workload=workload, protocol=protocol, coordinator=coordinator, faults=faults, what_if=what_if,
-            expect=expect, cases=tuple(self.cases.values()), sha256=digest.hexdigest(), source=self.source.marks.file,
+            name=header.name or _stem(self.source.marks.file),
+            description=header.description,
+            seed=header.seed,
+            horizon_ps=header.horizon,
+            warm_up_ps=warm_up,
+            repeats=header.repeats,
+            nodes=tuple(hardware.nodes.values()),
+            devices=hardware.devices,
+            links=tuple(hardware.links.values()),
+            failure_domains=hardware.domains,
+            shards=shards,
+            workload=workload,
+            protocol=protocol,
+            coordinator=coordinator,
+            faults=faults,
+            what_if=what_if,
+            expect=expect,
+            cases=tuple(self.cases.values()),
+            sha256=digest.hexdigest(),
+            source=self.source.marks.file,
             warnings=tuple(dict.fromkeys(document.warnings)),
         )
         if self.case is not None:
@@ -177,22 +200,34 @@ class _Loader:
         document = self.document
         given = self.data.get(section)
         if given is None:
-            document.wrong((section,) if section in self.data else (), f"lacks `{section}`",
-                           f"write {section}: {{kind: {' or '.join(kinds)}, ...}}", key=True)
+            document.wrong(
+                (section,) if section in self.data else (),
+                f"lacks `{section}`",
+                f"write {section}: {{kind: {' or '.join(kinds)}, ...}}",
+                key=True,
+            )
             return None
         keys = document.mapping((section,), given)
         if not isinstance(given, dict):
             return None
         kind = keys.get("kind")
         if not isinstance(kind, str) or kind not in kinds:
-            document.wrong((section, "kind") if "kind" in keys else (section,),
-                           f"'{kind}' is no {section} kind" if "kind" in keys else "lacks `kind`",
-                           suggest(str(kind), kinds, "kind:"), key="kind" not in keys)
+            document.wrong(
+                (section, "kind") if "kind" in keys else (section,),
+                f"'{kind}' is no {section} kind" if "kind" in keys else "lacks `kind`",
+                suggest(str(kind), kinds, "kind:"),
+                key="kind" not in keys,
+            )
             return None
         return document.validate(kinds[kind], keys, (section,))
 
     def _coordinate(
-        self, protocol: BaseModel | None, shards: tuple[ShardSpec, ...], hardware: Hardware, names: Names, placer: Placer
+        self,
+        protocol: BaseModel | None,
+        shards: tuple[ShardSpec, ...],
+        hardware: Hardware,
+        names: Names,
+        placer: Placer,
     ) -> tuple[str | None, BaseModel | None]:
         """The device that coordinates, and the protocol with the place of its record resolved."""
         if protocol is None or "coordinator" not in type(protocol).model_fields:
@@ -220,8 +255,12 @@ class _Loader:
         if hardware.complete and "message_delay" in type(protocol).model_fields and protocol.message_delay is None:  # type: ignore[attr-defined]
             lonely = next((one for one in participants if not placer.fabric.joined(one, coordinator)), None)
             if lonely is not None:
-                document.wrong(("protocol",), f"no link leads from '{lonely}' to the coordinator '{coordinator}'",
-                               "write links, or message_delay: 50us", key=True)
+                document.wrong(
+                    ("protocol",),
+                    f"no link leads from '{lonely}' to the coordinator '{coordinator}'",
+                    "write links, or message_delay: 50us",
+                    key=True,
+                )
         record = getattr(protocol, "manifest", None)
         to = getattr(record, "to", None)
         if isinstance(record, BaseModel) and isinstance(to, str):
@@ -229,7 +268,8 @@ class _Loader:
             inside = hardware.inside[node].get(to, ()) if node is not None else ()
             found = [inside[0]] if inside else names.find((to,), ("protocol", "manifest", "to"), ("device",))
             if len(found) > 1:
-                document.wrong(("protocol", "manifest", "to"), f"'{to}' is ambiguous", f"name one, such as '{found[0]}'")
+                remedy = f"name one, such as '{found[0]}'"
+                document.wrong(("protocol", "manifest", "to"), f"'{to}' is ambiguous", remedy)
             if found:
                 protocol = protocol.model_copy(update={"manifest": record.model_copy(update={"to": found[0]})})
         return coordinator, protocol
@@ -287,8 +327,12 @@ class _Loader:
             changes = self.document.mapping((*path, "set"), line.set)
             for key in changes:
                 if key.split(".")[0] in ("cases", "expect", "version"):
-                    self.document.wrong((*path, "set", key), f"a case cannot set `{key.split('.')[0]}`",
-                                        "write what must come out under the case's own `expect`", key=True)
+                    self.document.wrong(
+                        (*path, "set", key),
+                        f"a case cannot set `{key.split('.')[0]}`",
+                        "write what must come out under the case's own `expect`",
+                        key=True,
+                    )
             wanted = self.document.mapping((*path, "expect"), line.expect)
             expect: list[Expectation] = []
             for key, text in wanted.items():
@@ -298,8 +342,11 @@ class _Loader:
                     self.document.wrong(here, f"{shown} is no comparison", f"write such as '== {shown}'")
                     continue
                 expect.append(Expectation(key, text, self.document.marks.key(here).line))
-            self.cases[name] = Case(name, {k: v for k, v in changes.items() if k.split(".")[0] not in
-                                           ("cases", "expect", "version")}, tuple(expect))
+            self.cases[name] = Case(
+                name,
+                {k: v for k, v in changes.items() if k.split(".")[0] not in ("cases", "expect", "version")},
+                tuple(expect),
+            )
 
 
 def _stem(file: str) -> str:

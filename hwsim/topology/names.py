@@ -28,8 +28,12 @@ def check_word(document: Document, path: Path, word: str, what: str) -> bool:
     """Whether *word*, the key at *path*, may be a name; a mistake is noted if not."""
     if _WORD.match(word) and len(word) <= 64:
         return True
-    document.wrong(path, f"{word!r} cannot be the name of {what}",
-                   "write letters, digits, _ and single - (no dots, no spaces), beginning with a letter", key=True)
+    document.wrong(
+        path,
+        f"{word!r} cannot be the name of {what}",
+        "write letters, digits, _ and single - (no dots, no spaces), beginning with a letter",
+        key=True,
+    )
     return False
 
 
@@ -55,8 +59,12 @@ class Names:
         """Take *name* for what stands at *path*; False (and a mistake) where it is taken already."""
         if name in self._sorts:
             line = self._document.marks.key(self._paths[name]).line
-            self._document.wrong(path, f"the name '{name}' is taken already, by the {self._sorts[name]} of line {line}",
-                                 "names of nodes, devices, failure domains and links must differ", key=True)
+            self._document.wrong(
+                path,
+                f"the name '{name}' is taken already, by the {self._sorts[name]} of line {line}",
+                "names of nodes, devices, failure domains and links must differ",
+                key=True,
+            )
             return False
         self._sorts[name] = sort
         self._paths[name] = path

@@ -101,8 +101,11 @@ class Placer:
         for source in sources:
             kind = self.hardware.devices[source].kind
             if kind not in SOURCES:
-                document.wrong((*path, "from"), f"'{source}' is a {kind}, which computes nothing that could be saved",
-                               f"name a {' or a '.join(sorted(SOURCES))}")
+                document.wrong(
+                    (*path, "from"),
+                    f"'{source}' is a {kind}, which computes nothing that could be saved",
+                    f"name a {' or a '.join(sorted(SOURCES))}",
+                )
                 return
         sources.sort(key=self._rank)
         if line.copies == 0 and line.size is None:
@@ -120,8 +123,11 @@ class Placer:
             if device is None or not self._fits(line, path, device):
                 return  # one source shows what is wrong with the line
             if self.hardware.complete and not self.fabric.joined(source, device):
-                document.wrong((*path, "to"), f"no link leads from '{source}' to '{device}'",
-                               "join their nodes in `links`, directly or through switches")
+                document.wrong(
+                    (*path, "to"),
+                    f"no link leads from '{source}' to '{device}'",
+                    "join their nodes in `links`, directly or through switches",
+                )
                 return
             if not self._add(line, path, source, device):
                 return
@@ -136,9 +142,13 @@ class Placer:
             if spec is None:
                 continue
             if spec.kind != ABSTRACT:
-                document.wrong(path, "lacks `from`",
-                               f"write whose shards they are, such as from: 'node*/gpu*' ('{device}' is a {spec.kind}; "
-                               "only abstract devices do without)", key=True)
+                document.wrong(
+                    path,
+                    "lacks `from`",
+                    f"write whose shards they are, such as from: 'node*/gpu*' ('{device}' is a {spec.kind}; "
+                    "only abstract devices do without)",
+                    key=True,
+                )
                 return
             if not self._add(line, path, None, device):
                 return
@@ -154,14 +164,21 @@ class Placer:
         at = (*path, "to")
         if is_glob(to) or "/" in to:
             if line.node != "same":
-                document.wrong((*path, "node"), f"'{to}' names its node itself",
-                               "leave `node` out, or write a device key", key=True)
+                document.wrong(
+                    (*path, "node"),
+                    f"'{to}' names its node itself",
+                    "leave `node` out, or write a device key",
+                    key=True,
+                )
                 return None
             found = self.names.find((to,), at, ("device",))
             if len(found) > 1:
                 more = ", ..." if len(found) > 2 else ""
-                document.wrong(at, f"'{to}' is ambiguous: it matches {found[0]}, {found[1]}{more}",
-                               "write a device key, such as 'nvme', or one device")
+                document.wrong(
+                    at,
+                    f"'{to}' is ambiguous: it matches {found[0]}, {found[1]}{more}",
+                    "write a device key, such as 'nvme', or one device",
+                )
                 return None
             return found[0] if found and found[0] in hardware.devices else None
         node = hardware.devices[source].node
@@ -196,8 +213,9 @@ class Placer:
     def _keys(self, node: str | None) -> str:
         if node is None:
             return f"write one of {', '.join(self.hardware.outside)}" if self.hardware.outside else ""
-        holders = [key for key, devices in self.hardware.inside[node].items()
-                   if devices and devices[0] in self.hardware.devices and self.hardware.devices[devices[0]].kind in INTO]
+        known = self.hardware.devices
+        inside = self.hardware.inside[node].items()
+        holders = [key for key, several in inside if several and several[0] in known and known[several[0]].kind in INTO]
         return f"write one of {', '.join(holders)}" if holders else ""
 
     def _node(self, line: Shards, path: Path, node: str) -> str | None:
@@ -208,33 +226,49 @@ class Placer:
         step = 1 if line.node == "next" else int(line.node[1:])
         if step % len(ring) == 0:
             among = "one node" if len(ring) == 1 else f"{len(ring)} nodes"
-            self.document.wrong((*path, "node"), f"'{line.node}' among {among} leads back to the same one",
-                                "raise `count`, or write same")
+            self.document.wrong(
+                (*path, "node"),
+                f"'{line.node}' among {among} leads back to the same one",
+                "raise `count`, or write same",
+            )
             return None
         return ring[(ring.index(node) + step) % len(ring)]
 
     def _fits(self, line: Shards, path: Path, device: str) -> bool:
         kind = self.hardware.devices[device].kind
         if kind == ABSTRACT:
-            self.document.wrong((*path, "from"), f"'{device}' is abstract: it has its own delays, and no source",
-                                "leave `from` out", key=True)
+            self.document.wrong(
+                (*path, "from"),
+                f"'{device}' is abstract: it has its own delays, and no source",
+                "leave `from` out",
+                key=True,
+            )
             return False
         places = INTO.get(kind)
         if places is None:
-            self.document.wrong((*path, "to"), f"'{device}' is a {kind}, which holds no shards",
-                                f"write a {' or a '.join(known for known in INTO if known in device_kinds())}")
+            self.document.wrong(
+                (*path, "to"),
+                f"'{device}' is a {kind}, which holds no shards",
+                f"write a {' or a '.join(known for known in INTO if known in device_kinds())}",
+            )
             return False
         if line.into not in places:
             written = (*path, "into") in self.document.marks.values
-            self.document.wrong((*path, "into") if written else path,
-                                f"a {kind} holds no shards in {line.into}" if written else "lacks `into`",
-                                f"write into: {' or '.join(sorted(places))}", key=not written)
+            self.document.wrong(
+                (*path, "into") if written else path,
+                f"a {kind} holds no shards in {line.into}" if written else "lacks `into`",
+                f"write into: {' or '.join(sorted(places))}",
+                key=not written,
+            )
             return False
         if line.sync not in SYNC[line.into]:
             written = (*path, "sync") in self.document.marks.values
-            self.document.wrong((*path, "sync") if written else path,
-                                f"a writer into {line.into} cannot wait for {line.sync}" if written else "lacks `sync`",
-                                f"write sync: {' or '.join(sorted(SYNC[line.into]))}", key=not written)
+            self.document.wrong(
+                (*path, "sync") if written else path,
+                f"a writer into {line.into} cannot wait for {line.sync}" if written else "lacks `sync`",
+                f"write sync: {' or '.join(sorted(SYNC[line.into]))}",
+                key=not written,
+            )
             return False
         return True
 
@@ -247,12 +281,18 @@ class Placer:
         else:
             found = self._newest.get(owner)
             if found is None:
-                self.document.wrong((*path, "copy"), f"'{owner}' has no shard yet that this could be a copy of",
-                                    "write the line of the first copy (without `copy`) before it")
+                self.document.wrong(
+                    (*path, "copy"),
+                    f"'{owner}' has no shard yet that this could be a copy of",
+                    "write the line of the first copy (without `copy`) before it",
+                )
                 return False
             if line.copies in found.copies:
-                self.document.wrong((*path, "copy"), f"there is a copy {line.copies} of the shard of '{owner}' already",
-                                    f"write copy: {max(found.copies) + 1}")
+                self.document.wrong(
+                    (*path, "copy"),
+                    f"there is a copy {line.copies} of the shard of '{owner}' already",
+                    f"write copy: {max(found.copies) + 1}",
+                )
                 return False
             if line.size is not None and line.size != found.size_bytes:
                 self.document.wrong((*path, "size"), "a copy is as large as what it is a copy of", "leave `size` out")
@@ -266,5 +306,6 @@ class Placer:
         shard.devices.add(device)
         part = f"shard{shard.number}" + (f".copy{line.copies}" if line.copies else "")
         self._placed.append(
-            ShardSpec(part, shard.number, line.copies, source, device, shard.size_bytes, line.into, line.sync))
+            ShardSpec(part, shard.number, line.copies, source, device, shard.size_bytes, line.into, line.sync)
+        )
         return True

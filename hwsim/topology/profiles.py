@@ -114,8 +114,12 @@ def _read_into(library: Library, source: Source) -> None:
             continue
         if name in library.profiles:
             first = library.profiles[name].place
-            document.wrong(("profiles", name), f"there is a profile '{name}' already, in {first.file}:{first.line}",
-                           "give this one another name", key=True)
+            document.wrong(
+                ("profiles", name),
+                f"there is a profile '{name}' already, in {first.file}:{first.line}",
+                "give this one another name",
+                key=True,
+            )
             continue
         library.profiles[name] = profile
     library.mistakes += document.mistakes
@@ -126,10 +130,12 @@ def _profile(document: Document, name: str, entry: Any) -> Profile | None:
     keys = document.mapping(path, entry)
     kind = keys.get("kind")
     if not isinstance(kind, str) or kind not in device_kinds():
-        document.wrong((*path, "kind") if "kind" in keys else path,
-                       f"'{kind}' is no device kind" if "kind" in keys else "lacks `kind`",
-                       suggest(str(kind), device_kinds()) if "kind" in keys else "write such as kind: nvme",
-                       key="kind" not in keys)
+        document.wrong(
+            (*path, "kind") if "kind" in keys else path,
+            f"'{kind}' is no device kind" if "kind" in keys else "lacks `kind`",
+            suggest(str(kind), device_kinds()) if "kind" in keys else "write such as kind: nvme",
+            key="kind" not in keys,
+        )
         return None
     known = [key for key in key_names(device_kinds()[kind].Params) if key != "kind"]
     figures: dict[str, ProfileFigure] = {}
@@ -138,8 +144,12 @@ def _profile(document: Document, name: str, entry: Any) -> Profile | None:
             continue
         if key not in known:
             near = nearest(key, known)
-            document.wrong((*path, key), f"a {kind} has no figure '{key}'",
-                           f"did you mean '{near}'?" if near else f"write one of {', '.join(known)}", key=True)
+            document.wrong(
+                (*path, key),
+                f"a {kind} has no figure '{key}'",
+                f"did you mean '{near}'?" if near else f"write one of {', '.join(known)}",
+                key=True,
+            )
             continue
         place = document.marks.value((*path, key))
         if isinstance(given, dict) and "value" in given:

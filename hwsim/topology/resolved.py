@@ -43,8 +43,9 @@ def plain(topology: Topology) -> dict[str, Any]:
     if topology.links:
         data["links"] = [_link(link, figures(link)) for link in topology.links]
     if topology.failure_domains:
-        data["failure_domains"] = {name: {"members": list(members)}
-                                   for name, members in topology.failure_domains.items()}
+        data["failure_domains"] = {
+            name: {"members": list(members)} for name, members in topology.failure_domains.items()
+        }
     workload = _dump(topology.workload)
     if topology.shards:
         workload["shards"] = [_shard(spec) for spec in topology.shards]

@@ -26,7 +26,7 @@ class Striker:
         self.hardware = hardware
         self.used_domains: set[str] = set()
 
-    def faults(self, horizon_ps: int | None) -> tuple[FaultSpec, ...]:
+    def faults(self) -> tuple[FaultSpec, ...]:
         """Every fault, in the order of the file."""
         found: dict[str, FaultSpec] = {}
         for index, entry in enumerate(self.document.items(("faults",), self.document.data.get("faults"))):
@@ -40,16 +40,13 @@ class Striker:
             if line.name is not None and not check_word(self.document, (*path, "name"), name, "a fault"):
                 continue
             if name == "all" or name in found:
-                problem = "'all' stands for every fault in results" if name == "all" else f"there is a fault '{name}' already"
+                taken = f"there is a fault '{name}' already"
+                problem = "'all' stands for every fault in results" if name == "all" else taken
                 self.document.wrong((*path, "name"), problem, "give it another `name`")
                 continue
             if spec is None:
                 continue
             found[name] = spec
-            first = spec.at_ps if spec.at_ps is not None else spec.every_ps
-            if horizon_ps is not None and first is not None and first >= horizon_ps:
-                self.document.warn((*path, "at" if spec.at_ps is not None else "every"),
-                                   "never strikes: the run ends before it")
         return tuple(found.values())
 
     def _fault(self, line: FaultLine, path: Path, kind: type[Fault] | None) -> FaultSpec | None:
@@ -62,7 +59,8 @@ class Striker:
             good = False
         mtbf, shape = line.mtbf if line.mtbf is not None else (None, None)
         if line.shape is not None and (mtbf is None or shape is not None):
-            document.wrong((*path, "shape"), "a shape belongs to `mtbf`", "write mtbf: {mean: 26d, shape: 0.7}", key=True)
+            remedy = "write mtbf: {mean: 26d, shape: 0.7}"
+            document.wrong((*path, "shape"), "a shape belongs to `mtbf`", remedy, key=True)
             good = False
         if kind is None:
             return None
@@ -70,10 +68,17 @@ class Striker:
         if targets is None or not good:
             return None
         return FaultSpec(
-            name=line.name or line.kind, kind=line.kind, targets=tuple(devices for _, devices in targets),
-            target_names=tuple(label for label, _ in targets), at_ps=line.at, every_ps=line.every, mtbf_ps=mtbf,
-            weibull_shape=shape if shape is not None else line.shape, total_mean_ps=line.total,
-            restore_after_ps=line.restore_after, path=".".join(map(str, path)),
+            name=line.name or line.kind,
+            kind=line.kind,
+            targets=tuple(devices for _, devices in targets),
+            target_names=tuple(label for label, _ in targets),
+            at_ps=line.at,
+            every_ps=line.every,
+            mtbf_ps=mtbf,
+            weibull_shape=shape if shape is not None else line.shape,
+            total_mean_ps=line.total,
+            restore_after_ps=line.restore_after,
+            path=".".join(map(str, path)),
         )
 
     def what_ifs(self, horizon_ps: int | None, interval_ps: int | None) -> tuple[WhatIfSpec, ...]:
@@ -88,23 +93,32 @@ class Striker:
                 continue
             kind = self._kind(line.kind, path)
             if kind is not None and not is_crash(line.kind):
-                document.wrong((*path, "kind"), f"{line.kind} takes nothing from anything by itself, so it is no crash",
-                               f"write one of {', '.join(known for known in fault_kinds() if is_crash(known))}")
+                document.wrong(
+                    (*path, "kind"),
+                    f"{line.kind} takes nothing from anything by itself, so it is no crash",
+                    f"write one of {', '.join(known for known in fault_kinds() if is_crash(known))}",
+                )
                 kind = None
             if (line.together is None) == (line.each is None):
                 problem = "names no targets" if line.each is None else "has both `together` and `each`"
-                document.wrong(path, problem, "write together: TARGETS (at once) or each: TARGETS (one at a time)", key=True)
+                remedy = "write together: TARGETS (at once) or each: TARGETS (one at a time)"
+                document.wrong(path, problem, remedy, key=True)
                 continue
             when = [key for key in ("at", "phase", "hazard") if getattr(line, key) is not None]
             if len(when) > 1:
-                document.wrong(path, f"has both {' and '.join(f'`{key}`' for key in when)}",
-                               "write one of them, or none for every instant", key=True)
+                document.wrong(
+                    path,
+                    f"has both {' and '.join(f'`{key}`' for key in when)}",
+                    "write one of them, or none for every instant",
+                    key=True,
+                )
                 continue
             if line.at is not None and horizon_ps is not None and line.at >= horizon_ps:
                 document.wrong((*path, "at"), "lies behind the horizon", "write a time within the run")
                 continue
             if line.phase is not None and interval_ps is not None and line.phase >= interval_ps:
-                document.wrong((*path, "phase"), "is not shorter than the interval", "count it from a checkpoint's begin")
+                remedy = "count it from a checkpoint's begin"
+                document.wrong((*path, "phase"), "is not shorter than the interval", remedy)
                 continue
             references = line.together if line.together is not None else line.each
             if kind is None or references is None:
@@ -116,9 +130,18 @@ class Striker:
             if line.together is not None:
                 label = ", ".join(target for target, _ in targets[:4]) + (", ..." if len(targets) > 4 else "")
                 strike = ((label, tuple(dict.fromkeys(device for _, devices in targets for device in devices))),)
-            found.append(WhatIfSpec(name, line.kind, strike, line.at, line.phase,
-                                    line.hazard.mean if line.hazard is not None else None,
-                                    line.each is not None, tuple(target for target, _ in targets)))
+            found.append(
+                WhatIfSpec(
+                    name,
+                    line.kind,
+                    strike,
+                    line.at,
+                    line.phase,
+                    line.hazard.mean if line.hazard is not None else None,
+                    line.each is not None,
+                    tuple(target for target, _ in targets),
+                )
+            )
         return tuple(found)
 
     def _kind(self, kind: str, path: Path) -> type[Fault] | None:
@@ -161,8 +184,11 @@ class Striker:
         return ()
 
     def _able(self, kind: str, devices: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(device for device in devices
-                     if device in self.hardware.devices and strikes(kind, self.hardware.devices[device].kind))
+        return tuple(
+            device
+            for device in devices
+            if device in self.hardware.devices and strikes(kind, self.hardware.devices[device].kind)
+        )
 
     def _cannot(self, kind: str, name: str, path: Path) -> None:
         sort: Any = self.names.sort(name)
@@ -171,7 +197,13 @@ class Striker:
         spec = self.hardware.devices.get(name)
         what = f"a {spec.kind}" if spec is not None else f"a {sort}"
         able = struck_by(kind)
-        example = next((device for device in self.hardware.devices.values()
-                        if device.kind in able and (sort != "node" or device.node == name)), None)
+        example = next(
+            (
+                device
+                for device in self.hardware.devices.values()
+                if device.kind in able and (sort != "node" or device.node == name)
+            ),
+            None,
+        )
         remedy = f"it strikes {', '.join(able)}" + (f", such as '{example.name}'" if example is not None else "")
         self.document.wrong(path, f"{kind} cannot strike '{name}', {what}", remedy)

@@ -110,8 +110,12 @@ def _bytes_of(name: str) -> bytes:
         if stat.S_ISDIR(status.st_mode):
             raise _Refused(0, 0, "is a folder", "name a file in it")
         if status.st_size > MAX_BYTES:
-            raise _Refused(0, 0, f"is {status.st_size:,} bytes long, above the {MAX_BYTES:,} that are read",
-                           "split it or write counts and globs")
+            raise _Refused(
+                0,
+                0,
+                f"is {status.st_size:,} bytes long, above the {MAX_BYTES:,} that are read",
+                "split it or write counts and globs",
+            )
         with open(name, "rb") as stream:  # a pipe has no size: read one byte more than is admitted
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -154,8 +158,9 @@ def _text_of(content: bytes) -> str:
         before = content[: error.start]
         line = before.count(b"\n") + 1
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
-        raise _Refused(line, column, f"byte 0x{content[error.start]:02x} is not UTF-8 text",
-                       "save the file as UTF-8") from None
+        raise _Refused(
+            line, column, f"byte 0x{content[error.start]:02x} is not UTF-8 text", "save the file as UTF-8"
+        ) from None
     found = _UNPRINTABLE.search(text)
     if found is not None:
         line = text.count("\n", 0, found.start()) + 1
@@ -229,8 +234,11 @@ class _Builder:
             if isinstance(event, yaml.AliasEvent):
                 if event.anchor not in anchors:
                     inside = event.anchor in open_anchors
-                    problem = f"alias *{event.anchor} stands inside what it names" if inside else (
-                        f"alias *{event.anchor} names no anchor before it")
+                    problem = (
+                        f"alias *{event.anchor} stands inside what it names"
+                        if inside
+                        else (f"alias *{event.anchor} names no anchor before it")
+                    )
                     raise _Refused(*_at(event), problem, f"write &{event.anchor} before the value that is meant")
                 root = self._attach(stack, anchors[event.anchor], event, root)
                 continue
@@ -238,8 +246,9 @@ class _Builder:
                 continue
             tag = getattr(event, "tag", None)
             if tag is not None and tag != "!":
-                self._mistake(*_at(event), f"tag {_short_tag(tag)} is not allowed",
-                              "write the plain value; quotes make it text")
+                self._mistake(
+                    *_at(event), f"tag {_short_tag(tag)} is not allowed", "write the plain value; quotes make it text"
+                )
             if isinstance(event, yaml.ScalarEvent):
                 node = self._scalar(event)
                 if event.anchor is not None:
@@ -323,8 +332,12 @@ class _Builder:
         """Recursion is bounded: nodes are at most MAX_DEPTH deep, and what aliases add is counted and bounded too."""
         self.values += 1
         if self.values > MAX_VALUES:
-            raise _Refused(node.line, node.column, f"holds more than {MAX_VALUES:,} values once aliases are expanded",
-                           "write counts and globs instead of aliases of aliases")
+            raise _Refused(
+                node.line,
+                node.column,
+                f"holds more than {MAX_VALUES:,} values once aliases are expanded",
+                "write counts and globs instead of aliases of aliases",
+            )
         if len(path) > MAX_DEPTH:
             raise _Refused(node.line, node.column, f"is nested more than {MAX_DEPTH} levels deep by its aliases")
         self.marks.values[path] = Place(self.name, node.line, node.column)
@@ -339,13 +352,19 @@ class _Builder:
                 self._mistake(key.line, key.column, "merge keys are not part of YAML 1.2", "write the keys out", dotted)
                 continue
             if key.text == "":
-                self._mistake(key.line, key.column, "a key is missing before ':'", "write its name",
-                              ".".join(map(str, path)))
+                self._mistake(
+                    key.line, key.column, "a key is missing before ':'", "write its name", ".".join(map(str, path))
+                )
                 continue
             if key.text in data:
                 first = self.marks.keys[(*path, key.text)]
-                self._mistake(key.line, key.column, f"duplicate key; the first one stands in line {first.line}",
-                              "keep one of them", dotted)
+                self._mistake(
+                    key.line,
+                    key.column,
+                    f"duplicate key; the first one stands in line {first.line}",
+                    "keep one of them",
+                    dotted,
+                )
                 continue
             self.marks.keys[(*path, key.text)] = Place(self.name, key.line, key.column)
             data[key.text] = self._plain(value, (*path, key.text))
@@ -363,7 +382,7 @@ def _at(event: yaml.Event) -> tuple[int, int]:
 
 def _short_tag(tag: str) -> str:
     prefix = "tag:yaml.org,2002:"
-    return f"!!{tag[len(prefix):]}" if tag.startswith(prefix) else tag
+    return f"!!{tag[len(prefix) :]}" if tag.startswith(prefix) else tag
 
 
 def _hint(text: str, line: int, problem: str) -> str:
