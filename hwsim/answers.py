@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from hwsim.topology.spec import Topology
     from hwsim.trace import Trace
 
+# Told of every stage and, where it is known, the share of it that is done.
+Say = Callable[[str, float | None], None]
+
 UNSAFE = ("lost_committed", "silent_restart", "silent_mixed", "silent_corrupt")
+
+
+def silent(_stage: str, _share: float | None) -> None:
+    """A `Say` for those who do not listen."""
 
 
 @dataclass(frozen=True)
@@ -38,24 +46,37 @@ def answer(
     topology: Topology,
     cases: Mapping[str, Topology] | None = None,
     *,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = silent,
 ) -> Answer:
-    """Simulate every repeat of *topology*, judge it, and the same for each of its *cases*; *say* is told each stage."""
+    """Simulate every repeat of *topology*, judge it, and the same for each of its *cases*; *say* hears of it."""
     from hwsim.metrics import evaluate
     from hwsim.simulation import simulate
 
     began = time.perf_counter()
     traces = []
     for repeat in range(topology.repeats):
-        say(f"{topology.name}: simulating" + (f" timeline {repeat + 1} of {topology.repeats}" if repeat else ""))
-        traces.append(simulate(topology, repeat=repeat))
-    say(f"{topology.name}: judging every crash instant")
+        stage = f"{topology.name}: simulating" + (f", timeline {repeat + 1} of {topology.repeats}" if repeat else "")
+        traces.append(simulate(topology, repeat, partial(say, stage)))
+    say(f"{topology.name}: judging every crash instant", None)
     result = evaluate(traces, topology.expect)
+    result["warnings"] = _warnings(traces)
     result["wall_s"] = round(time.perf_counter() - began, 3)
-    found = {name: answer(case, say=say) for name, case in (cases or {}).items()}
+    found = {}
+    for name, case in (cases or {}).items():
+        found[name] = answer(case, say=_naming(name, say))
     if found:
         result["cases"] = {name: {"expect": case.result["expect"]} for name, case in found.items()}
     return Answer(topology, tuple(traces), result, found)
+
+
+def _warnings(traces: Sequence[Trace]) -> list[str]:
+    """What every timeline warns of, such as a key that changed nothing: one that mattered in any of them did matter."""
+    first, *others = (trace.figures.get("warnings", ()) for trace in traces)
+    return [warning for warning in first if all(warning in other for other in others)]
+
+
+def _naming(case: str, say: Say) -> Say:
+    return lambda stage, share: say(f"case {case}: {stage}", share)
 
 
 def run(path: str | PathLike[str], *, changes: Sequence[str] = (), seed: int | None = None) -> Mapping[str, Any]:

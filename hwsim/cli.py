@@ -88,18 +88,18 @@ def run(
     folder = out or output.default_folder(resolved.name, resolved.seed)
     with progress() as say, output.staged(folder) as scratch:
         found = answer(resolved, cases, say=say)
-        say(f"{resolved.name}: writing {folder}")
+        say(f"{resolved.name}: writing {folder}", None)
         output.write_run(scratch, found.result, found.traces[0], resolved, perfetto=perfetto)
-    for warning in found.result.get("warnings", ()):
-        print(f"warning: {warning}", file=sys.stderr)
     match chosen:
         case Format.json:
             sys.stdout.write(output.to_json(found.result))
         case Format.markdown:
-            print(summary.markdown(found.result, resolved))
+            print(summary.markdown(found.result, resolved), end="\n\n")
         case Format.text:
             summary.show(found.result, resolved)
-    print(f"{folder}/", file=sys.stderr if chosen is Format.json else sys.stdout)
+            print()
+    if chosen is not Format.json:
+        print(f"{folder}/")
     return 0 if found.is_well else 1
 
 
@@ -116,9 +116,8 @@ def check(
     mistakes = mistakes_of([examples.find(name) for name in topologies])
     if json or format_ is Format.json:
         from dataclasses import asdict
-        from json import dumps
 
-        print(dumps([asdict(mistake) for mistake in mistakes], indent=2, ensure_ascii=False))
+        _print_json([asdict(mistake) for mistake in mistakes])
     else:
         for mistake in mistakes:
             print(mistake, file=sys.stderr)
@@ -127,16 +126,59 @@ def check(
     return 2 if mistakes else 0
 
 
+@app.command(rich_help_panel=EVERYDAY)
+def new() -> None:
+    """Print a topology to start from: hwsim new > mine.yaml."""
+    from hwsim.topology import starter
+
+    print(starter(), end="")
+
+
+@app.command(rich_help_panel=FILES)
+def kinds() -> None:
+    """Print every kind with its parameters and units, and which fault may strike what."""
+    from hwsim import topology
+
+    print(topology.kinds().rstrip())
+
+
+@app.command(rich_help_panel=FILES)
+def schema() -> None:
+    """Print the JSON Schema of a topology file, for an editor."""
+    from hwsim import topology
+
+    _print_json(topology.schema())
+
+
+@app.command(rich_help_panel=RESEARCH)
+def claims(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Such as C1; all by default.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Take the full samples; minutes instead of seconds.")] = False,
+    format_: FormatOption = Format.text,
+    json: JsonOption = False,
+) -> int:
+    """What the experiments say of each claim about checkpoints and atomicity."""
+    from hwsim.studies import claims as study
+
+    with progress() as say:
+        judged = study.run(ids or (), full, say=lambda stage: say(stage, None))
+    _print_json(judged) if json or format_ is Format.json else print(study.render(judged))
+    return 0
+
+
 @contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """Give a function that shows the stage the work is at: on a terminal, and nowhere else."""
+def progress() -> Iterator[Callable[[str, float | None], None]]:
+    """Give a function that shows the stage the work is at and its share: on a terminal, and nowhere else."""
     if not sys.stderr.isatty():
-        yield lambda _stage: None
+        yield lambda _stage, _share: None
         return
     from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    with Console(stderr=True).status("") as status:
-        yield status.update
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("reading", total=None)
+        yield lambda stage, share: bars.update(task, description=stage, total=share and 1.0, completed=share or 0.0)
 
 
 def status_of(arguments: Sequence[str] | None = None) -> int:
@@ -166,6 +208,12 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
 def main() -> NoReturn:
     """The entry point of the command."""
     sys.exit(status_of())
+
+
+def _print_json(data: object) -> None:
+    from json import dumps
+
+    print(dumps(data, indent=2, ensure_ascii=False))
 
 
 def _complain(message: str, status: int) -> int:
