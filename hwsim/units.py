@@ -29,7 +29,7 @@ RATE_UNITS = {f"{prefix}b/s": factor for prefix, factor in (_DECIMAL | _BINARY).
     f"{unit}/s": 8 * factor for unit, factor in SIZE_UNITS.items()
 }
 _LARGEST = 10**27  # 31 million years in ps; what Decimal keeps exactly
-_QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*(\S*)\s*\Z")
+_QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*([A-Za-zµμ/]*)\s*\Z")
 
 
 def parse_duration(text: str, *, signed: bool = False) -> int:
@@ -61,9 +61,9 @@ def _parse(text: str, units: dict[str, int], what: str, example: str, signed: bo
         raise ValueError(f"{unit!r} is not a unit of {what[2:]}; {near}")
     value = Decimal(number) * units[unit]
     if value < 0 and not signed:
-        raise ValueError(f"{text!r} is negative; {what} cannot be")
+        raise ValueError(f"{text!r} is negative, which {what} cannot be; write 0 or more")
     if abs(value) > _LARGEST:
-        raise ValueError(f"{text!r} is larger than anything that can be simulated")
+        raise ValueError(f"{text!r} is larger than anything that can be simulated; write less")
     whole = int(value.to_integral_value())
     if whole == 0 and value != 0:
         raise ValueError(f"{text!r} is less than 1 {next(iter(units))}, the least that is told apart; write more")

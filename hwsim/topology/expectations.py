@@ -138,6 +138,8 @@ def _lookup(key: str, known: Known) -> Any:
             listed = f"there are {', '.join(names)}" if names else "there are none"
             return f"there is no {wild[1:-1]} '{step}'", f"did you mean '{near}'?" if near else listed
         here = here[wild]
+    if isinstance(here, Mapping) and set(here) == {"<reason>"}:
+        return NUMBER  # by reason, and all of them together
     if isinstance(here, Mapping):
         inside = ", ".join(list(here)[:12])
         return "this key holds more keys, not a value", f"write one of {inside} behind it"

@@ -135,6 +135,8 @@ def read_bytes(content: bytes, name: str) -> Source:
     data: Any = None
     try:
         data = _Builder(name, marks, mistakes).build(_text_of(content))
+        if data is None:
+            raise _Refused(1, 1, "is empty", "`hwsim new` prints a topology to start from")
     except _Refused as refused:
         mistakes.append(Mistake(name, refused.line, refused.column, "", refused.problem, refused.remedy))
         data = None
@@ -143,10 +145,14 @@ def read_bytes(content: bytes, name: str) -> Source:
 
 def read_value(text: str) -> Any:
     """Read a short value such as the right side of `--set key=value`.  Raises ValueError with what is wrong."""
-    source = read_bytes(text.encode("utf-8", "surrogatepass") if text.strip() else b"null", "value")
-    if source.mistakes:
-        raise ValueError(source.mistakes[0].problem)
-    return source.data
+    mistakes: list[Mistake] = []
+    try:
+        value = _Builder("", Marks(""), mistakes).build(_text_of(text.encode("utf-8", "surrogateescape")))
+    except _Refused as refused:
+        raise ValueError(refused.problem) from None
+    if mistakes:
+        raise ValueError(mistakes[0].problem)
+    return value
 
 
 def _text_of(content: bytes) -> str:
@@ -207,9 +213,7 @@ class _Builder:
 
     def build(self, text: str) -> Any:
         root = self._compose(text)
-        if root is None:
-            raise _Refused(1, 1, "is empty", "`hwsim new` prints a topology to start from")
-        return self._plain(root, ())
+        return None if root is None else self._plain(root, ())
 
     # -- events to nodes -------------------------------------------------------------------------
 
@@ -266,8 +270,6 @@ class _Builder:
             if len(stack) > MAX_DEPTH:
                 raise _Refused(*_at(event), f"is nested more than {MAX_DEPTH} levels deep", "no topology needs that")
         if documents == 0:
-            return None
-        if isinstance(root, _Scalar) and root.text == "":
             return None
         return root
 
