@@ -54,19 +54,21 @@ Rate = Annotated[int, BeforeValidator(_quantity(parse_rate, "400Gb/s")), _schema
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-def read_distribution(value: Any) -> Distribution:
+def read_distribution(value: Any, *, signed: bool = False) -> Distribution:
     """Read `5ms` or one of constant, exponential, uniform, lognormal and pareto with its parameters.
 
-    Raises ValueError with the remedy.
+    *signed*: constant and uniform may be negative.  Raises ValueError with the remedy.
     """
     if isinstance(value, Distribution):
         return value
     if isinstance(value, str):
-        return Distribution("constant", (float(parse_duration(value)),))
+        return Distribution("constant", (float(parse_duration(value, signed=signed)),))
     if not isinstance(value, dict) or len(value) != 1:
         raise ValueError("expected one distribution; write '5ms', {uniform: [0s, 200ms]} or {exponential: 20ms}")
     ((name, given),) = value.items()
     duration = _quantity(parse_duration, "80us")
+    if signed and name in ("constant", "uniform"):
+        duration = _quantity(lambda text: parse_duration(text, signed=True), "-5ms")
     match name, given:
         case "constant" | "exponential", _:
             return Distribution(str(name), (float(duration(given)),))
@@ -105,5 +107,12 @@ Delay = Annotated[
     Distribution,
     BeforeValidator(read_distribution),
     WithJsonSchema({"type": ["string", "object"], "examples": ["5ms", {"uniform": ["0s", "200ms"]}]}),
+    PlainSerializer(write_distribution, when_used="json"),
+]
+
+SignedDelay = Annotated[
+    Distribution,
+    BeforeValidator(lambda value: read_distribution(value, signed=True)),
+    WithJsonSchema({"type": ["string", "object"], "examples": ["-5ms", {"uniform": ["-5ms", "5ms"]}]}),
     PlainSerializer(write_distribution, when_used="json"),
 ]
