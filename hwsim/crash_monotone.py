@@ -84,7 +84,7 @@ def sweep_growth(growth: Growth, start: int, end: int, first_ps: int, interval_p
     tally.weight = end - start
 
     # newest and oldest checkpoint held, from event to event; the grid parts the intervals
-    grid = np.arange(first_ps, end, interval_ps, dtype=np.int64)
+    grid = np.arange(first_ps + -(-(start - first_ps) // interval_ps) * interval_ps, end, interval_ps, dtype=np.int64)
     grid = grid[grid > start]
     bounds = np.concatenate((first, last, grid, [start, end]))
     bounds = bounds[(bounds >= start) & (bounds <= end)]
@@ -104,7 +104,7 @@ def sweep_growth(growth: Growth, start: int, end: int, first_ps: int, interval_p
     outcomes = {Outcome.CORRECT_LATEST: good, Outcome.SILENT_MIXED: mixed}
     _fill(tally.worst, outcomes)
     _fill(tally.best, outcomes)
-    tally.unprotected, tally.restored = mixed, good
+    tally.unprotected, tally.surely_unprotected, tally.restored = mixed, mixed, good
 
     # work lost where all are at one checkpoint: from its begin on
     cut = np.concatenate(([0], begun))[oldest]

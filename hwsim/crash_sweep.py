@@ -71,9 +71,9 @@ def sweep_strike(timeline: Timeline, strike: Strike, instants: Instants) -> Tall
     if end <= start:
         return tally
     weights: dict[State, float] = {}
-    whole_window = isinstance(instants, AllInstants)
-    grid = range(header.first_ps, end, header.interval_ps) if whole_window else instants.cuts()
-    cuts = iter(cut for cut in grid if cut > start)
+    # cut at every interval's begin, for the intervals' own shares; so does the only measure that must be cut
+    grid = header.first_ps + -(-(start - header.first_ps) // header.interval_ps) * header.interval_ps
+    cuts = iter(cut for cut in range(grid, end, header.interval_ps) if cut > start)
     cut = next(cuts, end)
     number = 0
     interval = tally.intervals.setdefault(number, Interval())

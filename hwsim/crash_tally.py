@@ -41,6 +41,7 @@ class Tally:
     best: dict[Outcome, float] = field(default_factory=dict)
     undecided: float = 0
     unprotected: float = 0
+    surely_unprotected: float = 0  # even if every doubt resolves kindly
     restored: float = 0
     lost_ps: float = 0  # integral of the work lost over the instants at which one whole checkpoint is restored
     lost_max_ps: int = 0
@@ -61,6 +62,8 @@ class Tally:
             self.undecided += weight
         if judged.unprotected:
             self.unprotected += weight
+        if judged.surely_unprotected:
+            self.surely_unprotected += weight
 
     def merge(self, other: Tally) -> None:
         """Add the weights of *other*: one of two strikes or two timelines strikes, each as likely."""
@@ -73,6 +76,7 @@ class Tally:
         _put_all(self.best, other.best)
         self.undecided += other.undecided
         self.unprotected += other.unprotected
+        self.surely_unprotected += other.surely_unprotected
         self.restored += other.restored
         self.lost_ps += other.lost_ps
         self.lost_max_ps = max(self.lost_max_ps, other.lost_max_ps)
@@ -87,7 +91,7 @@ class Tally:
 
     @property
     def unsafe_share(self) -> float:
-        return self.share(sum(weight for outcome, weight in self.worst.items() if outcome in UNSAFE))
+        return self.share(_unsafe(self.worst))
 
     @property
     def unprotected_share(self) -> float:
@@ -111,19 +115,28 @@ class Tally:
         }
 
     def recovered_json(self, se: float = 0.0, lost_se: float = 0.0) -> dict[str, Any]:
-        """The `recovered` section of a result."""
+        """The `recovered` section of a result; there is no lost work where nothing is ever restored."""
+        lost = {"mean": self.lost_mean_s, "max": self.lost_max_ps / PS, "se": lost_se} if self.restored else {}
         return {
             "se": se,
             "outcomes": self._outcomes(self.worst),
-            "best_case": self._outcomes(self.best),
-            "undecided_share": self.share(self.undecided),
             "unsafe_share": self.unsafe_share,
             "unprotected_share": self.unprotected_share,
-            "lost_work_s": {"mean": self.lost_mean_s, "max": self.lost_max_ps / PS, "se": lost_se},
+            "undecided_share": self.share(self.undecided),
+            "lost_work_s": lost,
+            "best_case": {
+                "outcomes": self._outcomes(self.best),
+                "unsafe_share": self.share(_unsafe(self.best)),
+                "unprotected_share": self.share(self.surely_unprotected),
+            },
         }
 
     def _outcomes(self, weights: dict[Outcome, float]) -> dict[str, float]:
         return {str(outcome): self.share(weights[outcome]) for outcome in reversed(Outcome) if weights.get(outcome)}
+
+
+def _unsafe(weights: dict[Outcome, float]) -> float:
+    return sum(weight for outcome, weight in weights.items() if outcome in UNSAFE)
 
 
 def _put(weights: dict[Key, float], key: Key, weight: float) -> None:

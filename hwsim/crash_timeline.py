@@ -21,7 +21,18 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from hwsim.contents import NOTHING, NOTHING_FOR_SURE, TORN, Contents, decode
-from hwsim.recovery import IN_PLACE_SLOT, RULES, DurableState, Handed, Outcome, classify, protected
+from hwsim.recovery import (
+    CORRUPT,
+    IN_PLACE_SLOT,
+    MIXED,
+    RULES,
+    WHOLE,
+    DurableState,
+    Handed,
+    Outcome,
+    classify,
+    protected,
+)
 from hwsim.trace import Strike, Trace
 
 _HOLD, _NEEDS, _DOWN, _UP, _BEGUN, _COMMITTED, _STOPPED, _RECOVERED, _RESUMED = range(9)
@@ -59,6 +70,7 @@ class Judged(NamedTuple):
     worst: Outcome
     best: Outcome
     unprotected: bool
+    surely_unprotected: bool
     restored: int | None
     base_ps: int
 
@@ -69,6 +81,19 @@ class State(NamedTuple):
     vector: Vector
     judged: Judged
     running: bool
+
+
+class Recovery(NamedTuple):
+    """One recovery of the timeline: what it handed back, what had been acknowledged, and the work lost (ps).
+
+    `lost_ps` is None where no whole checkpoint was handed back.
+    """
+
+    time_ps: int
+    handed: Handed
+    acknowledged: int
+    outcome: Outcome
+    lost_ps: int | None
 
 
 class Op(NamedTuple):
@@ -113,7 +138,7 @@ class Timeline:
                 contents = None if may is None else decode(may)
                 add(Op(time_ps, _HOLD, number, slot or "0", depths[number][place], contents))
             elif event in plain:
-                add(Op(time_ps, plain[event], epoch=epoch or 0))
+                add(Op(time_ps, plain[event], epoch=epoch or 0, name=detail or ""))
             elif event == "stopped" and subject in participants:
                 add(Op(time_ps, _DOWN, name=subject))
             elif event == "restored" and subject in participants:
@@ -170,13 +195,13 @@ class Timeline:
         header = self.header
         if any(len(part.stack) != 1 for part in self.parts if part.shard >= 0):
             return False
-        on_grid = True
+        leads = set()
         for op in self.ops:
             if op.what == _BEGUN:
-                on_grid &= op.time_ps == header.first_ps + (op.epoch - 1) * header.interval_ps
+                leads.add(header.first_ps + (op.epoch - 1) * header.interval_ps - op.time_ps)
             elif op.what not in (_HOLD, _COMMITTED):
                 return False
-        return on_grid
+        return len(leads) == 1
 
     @cached_property
     def intervals_apart(self) -> bool:
@@ -190,15 +215,26 @@ class Timeline:
 
     def states(self, strike: Strike, start: int, end: int) -> Iterator[tuple[int, State]]:
         """What *strike* would lead to, as (instant, state from it on); the first is at *start*, all before *end*."""
-        replay = _Replay(self, frozenset(strike.takes))
+        state: State | None = None
+        for time_ps, replay in self.walk(strike, start, end):
+            latest = replay.state()
+            if latest != state:
+                state = latest
+                yield time_ps, state
+
+    def walk(self, strike: Strike, start: int, end: int) -> Iterator[tuple[int, Replay]]:
+        """The replay itself at *start* and after every instant at which something happened before *end*.
+
+        It is one object that goes on: read it before asking for the next.
+        """
+        replay = Replay(self, frozenset(strike.takes))
         ops = self.ops
         count = len(ops)
         position = 0
         while position < count and ops[position].time_ps <= start:
             replay.apply(ops[position])
             position += 1
-        state = replay.state(start)
-        yield start, state
+        yield start, replay
         while position < count:
             time_ps = ops[position].time_ps
             if time_ps >= end:
@@ -206,14 +242,29 @@ class Timeline:
             while position < count and ops[position].time_ps == time_ps:
                 replay.apply(ops[position])
                 position += 1
-            latest = replay.state(time_ps)
-            if latest != state:
-                state = latest
-                yield time_ps, state
+            yield time_ps, replay
+
+    def recoveries(self) -> list[Recovery]:
+        """Every recovery that really happened, judged as those of the sweep are."""
+        replay = Replay(self, frozenset())
+        found = []
+        for op in self.ops:
+            if op.what == _RECOVERED:
+                handed = Handed(op.name or WHOLE, op.epoch if op.name in ("", WHOLE) else None)
+                acknowledged = replay.acknowledged
+                outcome = classify(handed, acknowledged=acknowledged, written=replay.durable.written())
+                safe = protected(handed, acknowledged=acknowledged)
+                lost = replay.work(op.time_ps) - replay.cut.get(op.epoch, 0) if safe else None
+                found.append(Recovery(op.time_ps, handed, acknowledged, outcome, lost))
+            replay.apply(op)
+        return found
 
 
-class _Replay:
-    """The state that one strike would leave, kept current row by row."""
+class Replay:
+    """The state that one strike would leave, kept current row by row.
+
+    `newest`: per part its newest checkpoint, TORN or INDETERMINATE; None for records and for what does not survive.
+    """
 
     def __init__(self, timeline: Timeline, takes: frozenset[str]) -> None:
         self.timeline = timeline
@@ -244,7 +295,7 @@ class _Replay:
         self.vector_changed = self.durable_changed = self.claims_changed = True
         self.vector = Vector(RawClass.UNIFORM, 0, 0, 0)
         self.handed: frozenset[Handed] = frozenset()
-        self.judged = Judged(Outcome.REFUSED, Outcome.REFUSED, True, None, 0)
+        self.judged = Judged(Outcome.REFUSED, Outcome.REFUSED, True, True, None, 0)
 
     def _alive(self, stack: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(depth for depth, place in enumerate(stack) if not self.needs[place] & self.takes)
@@ -260,7 +311,7 @@ class _Replay:
                 self._show(op.part, op.slot, op.contents)
         elif what == _BEGUN:
             self.begun = max(self.begun, op.epoch)
-            self.cut.setdefault(op.epoch, self._work(op.time_ps))
+            self.cut.setdefault(op.epoch, self.work(op.time_ps))
             self.vector_changed = self.claims_changed = True
         elif what == _COMMITTED:
             self.acknowledged = max(self.acknowledged, op.epoch)
@@ -270,12 +321,13 @@ class _Replay:
             self.vector_changed = True
         elif what == _STOPPED:
             if self.running:
-                self.running, self.work_base = False, self._work(op.time_ps)
+                self.running, self.work_base = False, self.work(op.time_ps)
             self.claims_changed = True
         elif what == _RECOVERED:
             self.acknowledged = op.epoch
-            work = self.cut.get(op.epoch, 0)
-            self.work_base = work - op.time_ps if self.running else work
+            if op.name not in (MIXED, CORRUPT):  # those train on, with what is a checkpoint of no cut
+                work = self.cut.get(op.epoch, 0)
+                self.work_base = work - op.time_ps if self.running else work
             self.claims_changed = True
         elif what == _RESUMED:
             if not self.running:
@@ -284,7 +336,8 @@ class _Replay:
         else:
             self._change_needs(op.name, op.tokens)
 
-    def _work(self, time_ps: int) -> int:
+    def work(self, time_ps: int) -> int:
+        """The work done by an instant not before the last row, ps."""
         return self.work_base + time_ps if self.running else self.work_base
 
     def _hold_below(self, op: Op) -> None:
@@ -348,7 +401,7 @@ class _Replay:
         else:
             del self.counts[newest]
 
-    def state(self, time_ps: int) -> State:
+    def state(self) -> State:
         """The whole state as of now."""
         if self.vector_changed:
             self.vector = self._vector()
@@ -385,9 +438,9 @@ class _Replay:
         ]
         worst, restored = min(judged, key=lambda pair: (pair[0].severity, -1 if pair[1] is None else pair[1]))
         best = max((outcome for outcome, _ in judged), key=lambda outcome: outcome.severity)
-        unprotected = any(epoch is None for _, epoch in judged)
+        unprotected = [epoch is None for _, epoch in judged]
         base = 0 if restored is None else self.work_base - self.cut.get(restored, 0)
-        return Judged(worst, best, unprotected, restored, base)
+        return Judged(worst, best, any(unprotected), all(unprotected), restored, base)
 
 
 def newest_of(slots: dict[str, Contents]) -> int:

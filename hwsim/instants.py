@@ -2,14 +2,13 @@
 
 Every question about crashes is an integral over instants: all of a window alike, single points of it, or as
 Poisson crashes find it that restart the schedule.  Each measure gives the weight of a span and its first
-moment, and names the instants (`cuts`) at which its formula starts anew, so that a sweep stays exact.
+moment; a span never crosses the beginning of an interval, so a formula holds for the whole of it.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,7 +23,7 @@ class Instants(Protocol):
     def end(self) -> int: ...
 
     def weight(self, begin: int, end: int) -> float:
-        """How much [begin, end) weighs; the span holds no cut inside."""
+        """How much [begin, end) weighs."""
         ...
 
     def moment(self, begin: int, end: int) -> float:
@@ -33,10 +32,6 @@ class Instants(Protocol):
 
     def latest(self, begin: int, end: int) -> int:
         """The last instant of [begin, end) that counts (its supremum where all do); the span weighs something."""
-        ...
-
-    def cuts(self) -> Sequence[int]:
-        """Ascending instants at which no span may go on."""
         ...
 
 
@@ -55,9 +50,6 @@ class AllInstants:
 
     def latest(self, begin: int, end: int) -> int:
         return end
-
-    def cuts(self) -> Sequence[int]:
-        return ()
 
 
 @dataclass(frozen=True)
@@ -83,9 +75,6 @@ class SingleInstants:
 
     def latest(self, begin: int, end: int) -> int:
         return self.points[bisect_left(self.points, end) - 1]
-
-    def cuts(self) -> Sequence[int]:
-        return ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +103,3 @@ class PoissonInstants:
 
     def latest(self, begin: int, end: int) -> int:
         return end
-
-    def cuts(self) -> Sequence[int]:
-        skipped = -(-(self.start - self.first_ps) // self.interval_ps)
-        return range(self.first_ps + skipped * self.interval_ps, self.end, self.interval_ps)

@@ -59,7 +59,9 @@ def at(trace: Trace, strike: Strike, instant: int) -> Found:
         if row.event == "job_stopped":
             running = False
         if row.event == "recovered":
-            acknowledged, work = row.epoch or 0, cut.get(row.epoch or 0, 0)
+            acknowledged = row.epoch or 0
+            if row.detail not in ("mixed", "corrupt"):
+                work = cut.get(row.epoch or 0, 0)
         if row.event == "job_resumed":
             running = True
     if running:
