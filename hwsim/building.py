@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hwsim.devices
 import hwsim.protocols
@@ -89,7 +89,7 @@ class Building:
             return Node(name, name)
         host = device.host or name
         node = Node(name, host, frozenset((name, host)))
-        node.snapshot_pipes = _copy_out(device)
+        node.snapshot_pipes = (*_pipe(device, "d2h"), *_pipe(self.world.domains[host], "memory"))
         return node
 
     def _placed(self, shard: ShardSpec, index: int, node: Node) -> Placed:
@@ -102,11 +102,12 @@ class Building:
                 uses=frozenset((shard.device,)), uses_from_host=frozenset((shard.device,)),
             )  # fmt: skip
         pipes, latency, crossed = self._way(node.endpoint, shard.device)
+        memory = _pipe(self.world.domains[node.endpoint], "memory")
         uses = frozenset((node.endpoint, shard.device, *crossed))
         return Placed(
             shard.part, node=node, index=index, shard=shard.shard, store=_as_store(store), device=shard.device,
             size_bytes=shard.size_bytes, into=shard.into, sync=shard.sync, writer=node.endpoint,
-            pipes=(*node.snapshot_pipes, *pipes), pipes_from_host=pipes, latency_ps=latency,
+            pipes=(*node.snapshot_pipes, *pipes), pipes_from_host=(*memory, *pipes), latency_ps=latency,
             uses=uses | {node.name}, uses_from_host=uses,
         )  # fmt: skip
 
@@ -171,19 +172,22 @@ class Building:
 
     def _load_ps(self) -> int:
         """Time to read one checkpoint back: every shard's first copy whose store serves, over the pipes they share."""
-        load: dict[int, tuple[Any, int]] = {}
+        domains = self.world.domains
+        load: dict[Pipe, int] = {}
         seen: set[int] = set()
         for placed in self.job.parts:
-            if placed.shard in seen or not self.world.domains[placed.device].up:
+            if placed.shard in seen or not domains[placed.device].up:
                 continue
             seen.add(placed.shard)
-            for pipe in (
-                *_read_pipes(self.world.domains[placed.device]),
-                *_copy_in(self.world.domains[placed.node.name]),
-            ):
-                load[pipe.index] = (pipe, load.get(pipe.index, (pipe, 0))[1] + placed.size_bytes)
+            store, host = domains[placed.device], domains[placed.node.endpoint]
+            back: tuple[Pipe, ...] = ()
+            if self.network is not None and placed.writer and store.host != host.name:
+                back = self.network.pipes(store.name, host.name)
+            crossed = (*_pipe(store, "read_pipe"), *_pipe(store, "memory"), *back, *_pipe(host, "memory"))
+            for pipe in (*crossed, *_pipe(domains[placed.node.name], "h2d")):
+                load[pipe] = load.get(pipe, 0) + placed.size_bytes
         return max(
-            (-(-size * 8 * 10**12 // pipe.capacity_bps) for pipe, size in load.values() if pipe.capacity_bps), default=0
+            (-(-size * 8 * 10**12 // pipe.capacity_bps) for pipe, size in load.items() if pipe.capacity_bps), default=0
         )
 
     # what the trace says of it
@@ -230,16 +234,7 @@ def _as_store(device: PersistenceDomain) -> Store:
     return device  # type: ignore[return-value]
 
 
-def _copy_out(device: PersistenceDomain) -> tuple[Pipe, ...]:
-    pipe = getattr(device, "d2h", None)
-    return () if pipe is None else (pipe,)
-
-
-def _copy_in(device: PersistenceDomain) -> tuple[Pipe, ...]:
-    pipe = getattr(device, "h2d", None)
-    return () if pipe is None else (pipe,)
-
-
-def _read_pipes(device: PersistenceDomain) -> tuple[Pipe, ...]:
-    pipe = getattr(device, "read_pipe", None)
+def _pipe(device: PersistenceDomain, name: str) -> tuple[Pipe, ...]:
+    """The pipe of that name, if the device has one."""
+    pipe = getattr(device, name, None)
     return () if pipe is None else (pipe,)

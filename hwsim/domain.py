@@ -89,6 +89,15 @@ class Holdings:
         self._world.record(event, subject, place=place, part=part, slot=slot, epoch=epoch,
                            may=None if contents is None else encode(contents), size_bytes=size_bytes)
 
+    def persisted_whole(self, subject: str, place: str, part: str, slot: str, epoch: int) -> None:
+        """`put` of a whole checkpoint that is durable at one instant, without its detours: a run's innermost loop."""
+        entry = self._entries.get((part, slot))
+        if entry is None:
+            entry = self._entries[part, slot] = {}
+        entry[place] = whole(epoch)
+        world = self._world
+        world.rows.append((world.env._now, "persisted", subject, place, part, slot, epoch, str(epoch), None, None, None))
+
     def read(self, part: str, slot: str) -> Contents:
         """What a reader finds now under (*part*, *slot*)."""
         entry = self._entries.get((part, slot), {})

@@ -48,8 +48,8 @@ class Placed:
     """
 
     __slots__ = (
-        "device", "index", "into", "latency_ps", "lead_ps", "name", "node", "pipes", "pipes_from_host", "shard",
-        "size_bytes", "store", "sync", "uses", "uses_from_host", "writer",
+        "device", "index", "into", "latency_ps", "lead_ps", "name", "node", "pipes", "pipes_from_host", "quick",
+        "shard", "size_bytes", "store", "sync", "uses", "uses_from_host", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +88,11 @@ class Placed:
         self.lead_ps = lead_ps
         self.uses = uses
         self.uses_from_host = uses_from_host
+        # A store whose writes are one event each offers a shorter way: (slot, epoch, job, then, placed).
+        quick = getattr(store, "quick_writer", None)
+        self.quick: Callable[[str, int, Job, Callable[[Placed, int], None], Placed], None] | None = (
+            None if quick is None else quick(name)
+        )
 
 
 class Node:
@@ -122,6 +127,7 @@ class Job:
         self.coordinator = coordinator if coordinator is not None else self.nodes[0]
         self.message_delay: Distribution | None = None
         self.generation = 0
+        self.dead: set[str] = set()  # hosts whose process a crash has ended; asked for members, never walked
         self.resend_ps = 10**12
         self.on_saved: Callable[[Placed, int], None] | None = None
         self.on_finished: Callable[[int], None] | None = None
@@ -139,7 +145,11 @@ class Job:
         self, placed: Placed, slot: str, epoch: int, then: Callable[[Placed, int], None], *, from_host: bool = False
     ) -> None:
         """Write *placed* under *slot* and call *then* once its sync holds; never, if a crash comes first."""
-        if placed.latency_ps:
+        if placed.quick is not None:
+            placed.quick(slot, epoch, self, then, placed)
+        elif placed.writer in self.dead:
+            return
+        elif placed.latency_ps:
             self.later(placed.latency_ps, lambda: self._write(placed, slot, epoch, then, from_host))
         else:
             self._write(placed, slot, epoch, then, from_host)
@@ -147,6 +157,10 @@ class Job:
     def _write(
         self, placed: Placed, slot: str, epoch: int, then: Callable[[Placed, int], None], from_host: bool
     ) -> None:
+        device = domain_of(placed.store)
+        if not device.up:  # a reset passes, and the driver has waited; if it is more than that the job stops
+            self._once_restored(device, lambda: self._write(placed, slot, epoch, then, from_host))
+            return
         under_way = self._under_way
         operation = placed.store.write(
             placed.name,
@@ -204,6 +218,16 @@ class Job:
 
         self.env.timeout(delay_ps).callbacks.append(due)
 
+    def _once_restored(self, device: PersistenceDomain, action: Callable[[], None]) -> None:
+        generation = self.generation
+
+        def restored() -> None:
+            device.on_restore.remove(restored)
+            if generation == self.generation:
+                action()
+
+        device.on_restore.append(restored)
+
     # messages
 
     def send(self, kind: str, epoch: int, sender: Node, receiver: Node, then: Callable[[Message], None]) -> None:
@@ -212,11 +236,13 @@ class Job:
         Over links it goes by a transport that tries again; between devices that no link joins it
         takes `message_delay`, even to oneself.
         """
+        if sender.endpoint in self.dead:
+            return
         generation = self.generation
         message = Message(kind, epoch, sender.name)
 
         def arrived() -> None:
-            if generation == self.generation:
+            if generation == self.generation and receiver.endpoint not in self.dead:
                 then(message)
 
         network = self.network
@@ -231,10 +257,11 @@ class Job:
         self.world.record("sent", sender.name, epoch=epoch, peer=receiver.name, detail=kind)
 
         def deliver() -> None:
-            event, detail = ("delivered", kind) if self.world.domains[receiver.endpoint].up else ("dropped", "dark")
+            serves = self.world.domains[receiver.endpoint].up
+            event, detail = ("delivered", kind) if serves else ("dropped", "dark")
             self.world.record(event, receiver.name, epoch=epoch, peer=sender.name, detail=detail)
-            if event == "delivered":
-                then(message)
+            if serves:
+                arrived()
 
         stream = self._delays.get(sender.name)
         if stream is None:
@@ -261,15 +288,18 @@ class Job:
 
     # crashes
 
-    def cancel_using(self, devices: frozenset[str]) -> None:
-        """Tear down what cannot go on without *devices*."""
+    def lose(self, devices: Sequence[str]) -> None:
+        """A crash took *devices*: what cannot go on without them ends, and the processes on them say nothing more."""
+        self.dead.update(devices)
+        lost = frozenset(devices)
         for operation, uses in list(self._under_way.items()):
-            if uses & devices and operation in self._under_way:
+            if uses & lost and operation in self._under_way:
                 operation.cancel()
 
     def tear_down(self) -> None:
         """Kill every process of the job: nothing that it began goes on."""
         self.generation += 1
+        self.dead.clear()
         for operation in list(self._under_way):
             operation.cancel()
         self._under_way.clear()

@@ -158,6 +158,8 @@ class Striker:
             waiting += 1
             if outage is not None:
                 self._at(int(self.env.now) + outage, lambda name=name: back(name))  # type: ignore[misc]
+        if not waiting and restored is not None:
+            restored()
 
     def _restore(self, name: str) -> None:
         self.world.domains[name].restore()

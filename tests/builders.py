@@ -9,6 +9,7 @@ from hwsim.building import load_kinds
 from hwsim.domain import PersistenceDomain
 from hwsim.protocol import Protocol
 from hwsim.topology.spec import DeviceSpec, FaultSpec, LinkSpec, NodeSpec, ShardSpec, Topology, WhatIfSpec
+from hwsim.trace import Trace
 from hwsim.units import parse_duration, parse_size
 from hwsim.workloads import Workload
 
@@ -141,6 +142,75 @@ def _ethernet(params: Mapping[str, Any]) -> Any:
 
 
 LINK: Mapping[str, Any] = {"rate": "400Gb/s", "delay": "500ns"}
-HOST: Mapping[str, Any] = {}
-GPU: Mapping[str, Any] = {}
-NVME: Mapping[str, Any] = {}
+HOST: Mapping[str, Any] = {"dram": "2TB", "memory_bandwidth": "400GB/s", "reboot_time": "10s"}
+GPU: Mapping[str, Any] = {"hbm": "80GB", "d2h": "50GB/s", "reset_time": "2s"}
+NVME: Mapping[str, Any] = {
+    "write": "4GB/s", "read": "8GB/s", "write_latency": "20us", "flush": "1ms", "command": "128KiB", "queue_depth": 32,
+    "lba": "4KiB", "awun": 1, "awupf": 1, "vwc": True, "cache": "1GB", "drain": "3GB/s", "plp": False,
+    "reset_time": "1s",
+}  # fmt: skip
+READ_BPS = 64 * 10**9  # of NVME
+
+
+def fault(
+    kind: str,
+    targets: Sequence[str] | Sequence[tuple[str, ...]],
+    *,
+    name: str = "fault",
+    at: str | None = None,
+    every: str | None = None,
+    mtbf: str | None = None,
+    shape: float | None = None,
+    total: str | None = None,
+    restore_after: str | None = None,
+) -> FaultSpec:
+    """One line of `faults`; a target is a device or link, or a tuple of what fails together."""
+    grouped = tuple((one,) if isinstance(one, str) else tuple(one) for one in targets)
+
+    def ps(text: str | None) -> int | None:
+        return None if text is None else parse_duration(text)
+
+    return FaultSpec(
+        name=name, kind=kind, targets=grouped, target_names=tuple("+".join(one) for one in grouped),
+        at_ps=ps(at), every_ps=ps(every), mtbf_ps=ps(mtbf), weibull_shape=shape, total_mean_ps=ps(total),
+        restore_after_ps=ps(restore_after), path="faults.0",
+    )  # fmt: skip
+
+
+def samples(*, random_delays: bool = True) -> list[Topology]:
+    """A few small topologies that between them use most of what runs."""
+    persist = {"uniform": ["0s", "200ms"]} if random_delays else "100ms"
+    delayed = {"kind": "manifest", "message_delay": "10ms", "manifest": {"persist": "5ms"}}
+    made = [
+        abstract(5, persist, horizon="20s"),
+        abstract(5, persist, horizon="20s", protocol=delayed),
+        machine(horizon="40s"),
+        machine(2, 2, replica=1, horizon="40s"),
+        machine(horizon="40s", protocol={"kind": "in_place"}, workload={"mode": "sync"}),
+    ]
+    if random_delays:
+        storm = [
+            fault("gpu_reset", ["node0/gpu0", "node1/gpu1"], name="gpus", mtbf="40s", restore_after="1s"),
+            fault("power_loss", [NODE0], name="node", total="60s", restore_after="3s"),
+        ]
+        made += [
+            abstract(4, persist, horizon="30s", workload={"start": "poisson"}),
+            machine(
+                2, 2, replica=1, horizon="100s", faults=storm, workload={"restart": {"detect": "1s", "init": "1s"}}
+            ),
+        ]
+    return made
+
+
+NODE0 = ("node0/host", "node0/gpu0", "node0/gpu1", "node0/nvme", "node0/nic")
+
+
+def settled(trace: Trace) -> list[tuple[int, dict[tuple[str, str, str], str | None]]]:
+    """What every place holds at the end of every instant at which something changed, and what is claimed then."""
+    instants: dict[int, dict[tuple[str, str, str], str | None]] = {}
+    for row in trace:
+        if row.place is not None:
+            instants.setdefault(row.time_ps, {})[row.place, str(row.part), str(row.slot)] = row.may
+        elif row.event in ("checkpoint_begun", "epoch_committed"):
+            instants.setdefault(row.time_ps, {})[row.event, "", ""] = str(row.epoch)
+    return sorted(instants.items())

@@ -31,7 +31,8 @@ def test_in_place_commits_when_the_last_write_returned_and_sends_nothing() -> No
     trace = simulate(builders.abstract(6, horizon="20s"))
     last = last_persisted(trace)
     committed = by_epoch(trace, "epoch_committed")
-    assert committed and committed == {epoch: last[epoch] for epoch in committed}
+    assert committed
+    assert committed == {epoch: last[epoch] for epoch in committed}
     assert not any(row.event == "sent" for row in trace)
     assert {row.slot for row in trace if row.event == "persisted"} == {"0"}
 
@@ -83,13 +84,15 @@ def test_keep_one_pruned_before_the_commit_leaves_nothing_while_the_new_one_is_w
     trace = simulate(builders.abstract(4, horizon="30s", protocol={**MANIFEST, "keep": 1, "prune": "before_commit"}))
     begun = by_epoch(trace, "checkpoint_begun")
     erased = {int(str(row.slot)): row.time_ps for row in trace if row.event == "erased" and row.part == "shard0"}
-    assert erased and all(at == begun[epoch + 1] for epoch, at in erased.items())
+    assert erased
+    assert all(at == begun[epoch + 1] for epoch, at in erased.items())
 
 
 def test_publishing_at_the_snapshot_commits_before_the_shards_are_durable() -> None:
     trace = simulate(builders.abstract(4, "100ms", horizon="9s", protocol={**MANIFEST, "publish": "at_snapshot"}))
     begun, committed = by_epoch(trace, "checkpoint_begun"), by_epoch(trace, "epoch_committed")
-    assert committed and all(at == begun[epoch] + RECORD for epoch, at in committed.items())
+    assert committed
+    assert all(at == begun[epoch] + RECORD for epoch, at in committed.items())
 
 
 def test_remove_then_rename_leaves_no_record_in_between() -> None:
@@ -111,7 +114,8 @@ def test_an_older_checkpoint_never_takes_the_place_of_a_newer_one(seed: int) -> 
     named = [row.epoch for row in trace if row.part == "manifest" and row.event == "persisted"]
     assert named == committed
     given_up = {row.epoch for row in trace if row.event == "checkpoint_abandoned"}
-    assert given_up and not given_up & set(committed)
+    assert given_up
+    assert not given_up & set(committed)
 
 
 def test_in_place_shards_under_a_manifest_lie_in_one_slot() -> None:

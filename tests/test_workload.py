@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import builders
 import pytest
 
@@ -68,7 +70,7 @@ def test_random_phases_keep_the_period_and_differ_between_parts() -> None:
     phases = set()
     for part in range(5):
         mine = [row.time_ps for row in trace if row.event == "persisted" and row.part == f"shard{part}"]
-        assert {later - earlier for earlier, later in zip(mine, mine[1:], strict=False)} == {PS}
+        assert {later - earlier for earlier, later in itertools.pairwise(mine)} == {PS}
         assert 1 * PS <= mine[0] < 2 * PS
         phases.add(mine[0] % PS)
     assert len(phases) == 5
@@ -80,7 +82,7 @@ def test_poisson_epochs_have_the_mean_and_the_spread_of_a_poisson_process() -> N
         count = sum(row.event == "persisted" and row.part == f"shard{part}" for row in trace)
         assert abs(count - 2000) < 4 * 2000**0.5
     gaps = [row.time_ps for row in trace if row.event == "persisted" and row.part == "shard0"]
-    waits = [(b - a) / PS for a, b in zip(gaps, gaps[1:], strict=False)]
+    waits = [(b - a) / PS for a, b in itertools.pairwise(gaps)]
     mean = sum(waits) / len(waits)
     assert sum((w - mean) ** 2 for w in waits) / len(waits) == pytest.approx(1, rel=0.2)
 

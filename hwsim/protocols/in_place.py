@@ -53,11 +53,13 @@ class InPlace(Protocol, kind="in_place"):
         self._left[epoch] = self._parts
 
     def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
-        slot = _SLOT
         if self._renames:
-            slot = str(epoch)
             self._files.setdefault(placed.name, []).append(epoch)
-        self.job.write(placed, slot, epoch, self._returned, from_host=from_host)
+            self.job.write(placed, str(epoch), epoch, self._returned, from_host=from_host)
+        elif placed.quick is not None:
+            placed.quick(_SLOT, epoch, self.job, self._returned, placed)
+        else:
+            self.job.write(placed, _SLOT, epoch, self._returned, from_host=from_host)
 
     def _renamed(self, placed: Placed, epoch: int) -> None:
         """The new file is synced: it takes the name of every older one, and with it whatever they held."""
@@ -69,11 +71,13 @@ class InPlace(Protocol, kind="in_place"):
 
     def _written(self, placed: Placed, epoch: int) -> None:
         job = self.job
-        job.saved(placed, epoch)
-        left = self._left
-        left[epoch] -= 1
-        if not left[epoch]:
-            del left[epoch]
+        if placed.quick is None or job.on_saved is not None:
+            job.saved(placed, epoch)
+        left = self._left[epoch] - 1
+        if left:
+            self._left[epoch] = left
+        else:
+            del self._left[epoch]
             job.claim("epoch_committed", epoch)
             job.finished(epoch)
 

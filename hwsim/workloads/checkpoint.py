@@ -283,9 +283,9 @@ class Checkpoint(Workload, kind="checkpoint"):
                 self._down[name] = None
         if not stops_job:
             return
-        self.job.cancel_using(frozenset(devices))
         if not hit:
             return
+        self.job.lose(devices)
         if self._process is not None and self._process.is_alive:
             self._process.interrupt()
         if self.running:
