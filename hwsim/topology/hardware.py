@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hwsim.topology.document import Document, key_names, mistakes_of, suggest
-from hwsim.topology.kinds import DEFAULT_PROFILES, device_kinds, link_kinds
+from hwsim.topology.kinds import OWN_TIMES, USUAL_PROFILES, device_kinds, link_kinds
 from hwsim.topology.lines import CountLine, DomainLine, LinkLine, NodeLine
 from hwsim.topology.names import Names, check_word
 from hwsim.topology.profiles import Profile
@@ -292,8 +292,8 @@ class HardwareReader:
                     written.add(key)
                     figures[key] = Figure(key, _text(value), None, False, None)
         model: type[BaseModel] = device_kinds()[draft.kind].Params
-        lacking = frozenset(name for name, info in model.model_fields.items() if info.is_required()) - values.keys()
-        usual = self.profiles.get(DEFAULT_PROFILES.get(draft.kind, ""))
+        lacking = OWN_TIMES & model.model_fields.keys() - values.keys()
+        usual = self.profiles.get(USUAL_PROFILES.get(draft.kind, ""))
         if lacking and usual is not None:
             from_profile(usual, self._layers[draft.layers[0]].path, lacking)
         home = self._layers[draft.layers[0]].path

@@ -14,8 +14,14 @@ from hwsim.domain import PersistenceDomain
 from hwsim.faults import Fault
 from hwsim.protocol import Protocol
 
-# A kind's required figures that a topology leaves out come from this profile, named and sourced like any other.
-DEFAULT_PROFILES: Mapping[str, str] = {"host": "dual_socket_server", "nic": "nic_400g", "switch": "switch_400g"}
+# A device's own time for a reset, where a topology leaves it out, is that of this profile: named, like any figure.
+OWN_TIMES = frozenset({"reset_time", "reboot_time"})
+USUAL_PROFILES: Mapping[str, str] = {
+    "host": "dual_socket_server",
+    "gpu": "h100_sxm",
+    "nvme": "enterprise_plp_gen4",
+    "nic": "nic_400g",
+}
 
 
 def _modules(package: str) -> Iterator[ModuleType]:
