@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import crash_oracle
 import pytest
+from handwritten import domains, header, in_order, manifest_trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,35 +21,9 @@ from hwsim.crash_tally import Tally
 from hwsim.crash_timeline import INDETERMINATE, RawClass, Timeline, newest_of
 from hwsim.instants import AllInstants, PoissonInstants, SingleInstants
 from hwsim.recovery import Outcome
-from hwsim.trace import CrashCase, Header, Part, Record, Strike, Trace
+from hwsim.trace import CrashCase, Part, Record, Strike, Trace
 
 S = 10**12
-
-
-def header(parts: Sequence[Part], places: dict[str, tuple[str, ...]], **changes: Any) -> Header:
-    """A header of parts in place, 0 to 100 ps, an interval of 10 ps."""
-    tokens = {token for needs in places.values() for token in needs if token.endswith(":power")}
-    crashes = (CrashCase("default", (Strike("everything", tuple(sorted(tokens))),)),)
-    plain = Header("t", "", 1, 0, 100, 0, 10, 10, (), places, tuple(parts), "in_place", {}, crashes)
-    return dataclasses.replace(plain, **changes)
-
-
-def trace_of(head: Header, rows: Iterable[Record]) -> Trace:
-    trace = Trace(head)
-    trace.rows = [tuple(row) for row in sorted(rows, key=lambda row: row.time_ps)]  # type: ignore[misc]
-    return trace
-
-
-def domains(persisted: Sequence[Sequence[int]], begun: Sequence[int], **changes: Any) -> Trace:
-    """Abstract domains: `persisted[i][e-1]` is when domain i makes checkpoint e durable."""
-    parts = [Part(f"shard{i}", i, 0, f"d{i}", f"d{i}", (f"d{i}:media",), 1) for i in range(len(persisted))]
-    rows = [Record(t, "checkpoint_begun", "job", epoch=e) for e, t in enumerate(begun, 1)]
-    rows += [
-        Record(t, "persisted", f"d{i}", f"d{i}:media", f"shard{i}", "0", e, str(e))
-        for i, times in enumerate(persisted)
-        for e, t in enumerate(times, 1)
-    ]
-    return trace_of(header(parts, {f"d{i}:media": (f"d{i}:media",) for i in range(len(persisted))}, **changes), rows)
 
 
 def swept(trace: Trace, strike: Strike | None = None) -> Tally:
@@ -84,7 +57,7 @@ def test_cached_write_is_indeterminate_under_power_loss_and_sure_under_a_reset()
         Record(20, "completed", "d", "d:cache", "shard0", "1", 1, "1"),
         Record(50, "persisted", "d", "d:media", "shard0", "1", 1, "1"),
     ]
-    trace = trace_of(header([part], places), rows)
+    trace = in_order(header([part], places), rows)
     assert swept(trace).raw == {RawClass.UNIFORM: 60, RawClass.INDETERMINATE: 40}
     assert swept(trace, Strike("reset", ("d:commands",))).raw == {RawClass.UNIFORM: 90, RawClass.INDETERMINATE: 10}
     # nothing of the part survives: it is no domain
@@ -100,30 +73,12 @@ def test_dark_outranks_torn() -> None:
         Record(40, "restored", "d"),
         Record(60, "persisted", "d", "d:media", "shard0", "0", 2, "2"),
     ]
-    tally = swept(trace_of(header([part], {"d:media": ("d:media",)}, participants=("d",)), rows))
+    tally = swept(in_order(header([part], {"d:media": ("d:media",)}, participants=("d",)), rows))
     assert tally.raw == {
         RawClass.UNIFORM: 10 + 40, RawClass.INDETERMINATE: 10, RawClass.TORN: 10 + 20, RawClass.DARK: 10,
     }
     assert tally.best[Outcome.CORRECT_LATEST] == 10 + 10 + 40
     assert tally.undecided == 10
-
-
-def manifest_trace(gap: tuple[int, int] | None = None, **params: Any) -> Trace:
-    """Two shards under a manifest: checkpoint e begins at 10e, is durable at 10e+3 and 10e+5, is committed at 10e+6."""
-    parts = [Part(f"shard{i}", i, 0, f"g{i}", f"d{i}", (f"d{i}:media",), 1) for i in range(2)]
-    parts.append(Part("manifest", -1, 0, "host", "d0", ("d0:media",), 1))
-    rows: list[Record] = []
-    for e in range(1, 10):
-        rows.append(Record(10 * e, "checkpoint_begun", "job", epoch=e))
-        for i, after in enumerate((3, 5)):
-            rows.append(Record(10 * e + after, "persisted", f"d{i}", f"d{i}:media", f"shard{i}", str(e), e, str(e)))
-        if gap:
-            rows.append(Record(10 * e + gap[0], "erased", "d0", "d0:media", "manifest", "0"))
-        commit = 10 * e + (gap[1] if gap else 6)
-        rows.append(Record(commit, "persisted", "d0", "d0:media", "manifest", "0", e, str(e)))
-        rows.append(Record(commit, "epoch_committed", "host", epoch=e))
-    places = {"d0:media": ("d0:media",), "d1:media": ("d1:media",)}
-    return trace_of(header(parts, places, rule="manifest", rule_params=params, warm_up_ps=20), rows)
 
 
 def test_manifest_hides_the_mixed_window() -> None:
@@ -154,7 +109,7 @@ def test_work_goes_back_to_the_restored_cut_and_stands_still_while_the_job_is_do
     trace = domains([[12, 60]], [10, 50])
     rows = [Record(30, "job_stopped", "job"), Record(40, "recovered", "job", epoch=1, detail="whole"),
             Record(45, "job_resumed", "job")]
-    trace = trace_of(trace.header, [*trace, *rows])
+    trace = in_order(trace.header, [*trace, *rows])
     # 0..12: t; 12..30: t - 10; 30..40: 20; 40..45: 0; 45..60: t - 45; 60..100: work since 50
     expected = 72 + (2 + 20) / 2 * 18 + 20 * 10 + 15 * 15 / 2 + (10 + 50) / 2 * 40
     assert swept(trace).lost_ps == expected
@@ -169,7 +124,7 @@ def test_capacitors_that_die_change_what_survives() -> None:
         Record(30, "dependence_changed", "d", peer="d:cache", detail=json.dumps(["d:power"])),
         Record(70, "persisted", "d", "d:media", "shard0", "0", 1, "1"),
     ]
-    tally = swept(trace_of(header([part], places), rows), Strike("power", ("d:power",)))
+    tally = swept(in_order(header([part], places), rows), Strike("power", ("d:power",)))
     assert tally.raw == {RawClass.UNIFORM: 60, RawClass.INDETERMINATE: 40}
 
 
@@ -237,7 +192,7 @@ def small_traces(draw: st.DrawFn) -> tuple[Trace, Strike]:
     head = header(parts, places, horizon_ps=60, warm_up_ps=2 * draw(st.integers(0, 10)), rule=rule, rule_params=params,
                   participants=("d0",))
     takes = [(), ("d0:cache",), ("d0:cache", "d1:cache"), ("d0:media", "d0:cache"), ("d1:media",)]
-    return trace_of(head, rows), Strike("s", draw(st.sampled_from(takes)))
+    return in_order(head, rows), Strike("s", draw(st.sampled_from(takes)))
 
 
 @settings(max_examples=120, deadline=None)
@@ -290,7 +245,7 @@ def growing(draw: st.DrawFn) -> Trace:
                 continue
             held[row.part] = row.epoch
         rows.append(row)
-    return trace_of(trace.header, rows)
+    return in_order(trace.header, rows)
 
 
 @settings(max_examples=200, deadline=None)
@@ -310,9 +265,9 @@ def test_closed_expressions_step_aside_where_they_do_not_hold() -> None:
     instants = AllInstants(0, 100)
     strike = plain.header.crashes[0].strikes[0]
     assert crash_monotone.sweep(Timeline(plain), strike, instants) is not None
-    down = trace_of(plain.header, [*plain, Record(50, "job_stopped", "job")])
-    early = trace_of(plain.header, [*plain, Record(12, "epoch_committed", "job", epoch=1)])
-    regress = trace_of(plain.header, [*plain, Record(50, "persisted", "d0", "d0:media", "shard0", "0", 0, "0")])
+    down = in_order(plain.header, [*plain, Record(50, "job_stopped", "job")])
+    early = in_order(plain.header, [*plain, Record(12, "epoch_committed", "job", epoch=1)])
+    regress = in_order(plain.header, [*plain, Record(50, "persisted", "d0", "d0:media", "shard0", "0", 0, "0")])
     ahead = domains([[8]], [10])
     for trace in (down, early, regress, ahead, manifest_trace()):
         assert crash_monotone.sweep(Timeline(trace), strike, instants) is None
@@ -398,7 +353,7 @@ def test_monte_carlo_agrees() -> None:
                 continue
             held[row.part] = row.epoch
         rows.append(row)
-    trace = trace_of(trace.header, rows)
+    trace = in_order(trace.header, rows)
     draw, hits, n = random.Random(1), 0, 4000
     for _ in range(n):
         t = draw.randrange(trace.header.warm_up_ps, trace.header.horizon_ps)
