@@ -1,21 +1,23 @@
 """Abstract domains: a delay drawn anew for each checkpoint, then durable at one instant, whole.
 
-They exist so that anyone can hold the simulator against a closed form: no torn state, no doubt,
-no bandwidth.  A domain's clock offset is drawn once; a positive one makes it start early.
+They exist so that anyone can hold the simulator against a closed form: nothing torn, no doubt, no
+bandwidth.  A domain's clock offset is drawn once, when it is built; a positive one makes it begin
+every checkpoint early.  A save that a crash or a torn-down job overtakes leaves no mark.
 
-Source: the persist-delay model that the closed forms of `hwsim.studies` assume.
+Source: the persist-delay model that the closed forms in `hwsim.studies.closed_forms` are stated for.
 
 Not modelled: anything of a real device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from hwsim.contents import whole
+from hwsim.distributions import Distribution
 from hwsim.domain import IOLost, PersistenceDomain, World
 from hwsim.quantities import Delay, Params, SignedDelay
 
@@ -27,13 +29,20 @@ if TYPE_CHECKING:
 
 
 class AbstractParams(Params):
-    """Parameters of `kind: abstract`."""
+    """Parameters of an abstract domain."""
 
     kind: Literal["abstract"] = "abstract"
-    persist: Delay = Field(description="delay from the start of a save until it is durable, drawn anew for each")
+    persist: Delay = Field(description="from the start of a save until it is durable; drawn anew for each checkpoint")
     clock_offset: SignedDelay | None = Field(
-        default=None, description="drawn once for each domain; a positive one starts every checkpoint early"
+        default=None, description="drawn once a domain; positive starts every checkpoint early"
     )
+
+    @field_validator("persist")
+    @classmethod
+    def _not_negative(cls, persist: Distribution) -> Distribution:
+        if persist.at(0.0) < 0:
+            raise ValueError("a save cannot become durable before it began; write delays of 0 or more")
+        return persist
 
 
 class AbstractDomain(PersistenceDomain, kind="abstract"):
@@ -50,11 +59,11 @@ class AbstractDomain(PersistenceDomain, kind="abstract"):
     ) -> None:
         super().__init__(world, name, params, node=node, host=host)
         self.media = self.add_place("media", ["media"])
-        self._delay = params.persist
+        self._delay: Distribution = params.persist
         self._draws = world.stream("persist", name)
-        offset = params.clock_offset
+        offset: Distribution | None = params.clock_offset
         self.clock_offset_ps = 0 if offset is None else offset.draw(world.stream("clock_offset", name))
-        self._under_way: dict[_Persist, None] = {}
+        self._crashes = 0  # how often it stopped: a save remembers the count it began under
 
     def stack_for(self, into: str) -> tuple[str, ...]:
         """One place, whatever the bytes are said to be written into."""
@@ -72,49 +81,72 @@ class AbstractDomain(PersistenceDomain, kind="abstract"):
         into: str = "media",
         owner: str = "",
     ) -> Operation:
-        """Make *epoch* durable after a delay; an older checkpoint that comes late never replaces a newer one."""
-        operation = _Persist(self, part, slot, epoch)
-        self._under_way[operation] = None
-        return operation
+        """Make *epoch* durable after a delay, unless a newer one is durable by then."""
+        return _Save(self, part, slot, epoch)
+
+    def quick_writer(self, part: str) -> Callable[[str, int, Any, Callable[[Any, int], None], Any], None]:
+        """`write` of *part* for a job, as one timeout and one callback: (slot, epoch, job, then, placed).
+
+        *then* is called with *placed* and the epoch, unless the domain crashed or the job was torn down before.
+        """
+        env, delay, random = self.env, self._delay, self._draws.random
+
+        def save(slot: str, epoch: int, job: Any, then: Callable[[Any, int], None], placed: Any) -> None:
+            if not self.up:
+                return
+            crashes, generation = self._crashes, job.generation
+
+            def due(_: simpy.Event) -> None:
+                if crashes == self._crashes and generation == job.generation:
+                    self._persisted(part, slot, epoch)
+                    then(placed, epoch)
+
+            env.timeout(delay.at(random())).callbacks.append(due)
+
+        return save
+
+    def _persisted(self, part: str, slot: str, epoch: int) -> None:
+        holdings = self.world.holdings
+        held = holdings.at(self.media, part, slot)
+        if held is None or max(held) < epoch:
+            holdings.put("persisted", self.name, self.media, part, slot, whole(epoch), epoch=epoch)
 
     def stop(self, crash_kind: str) -> None:
         """What is under way is gone; what is durable stays."""
-        for operation in list(self._under_way):
-            operation.cancel()
+        self._crashes += 1
         super().stop(crash_kind)
 
 
-class _Persist:
-    """One delay under way; its timeout is the operation's `done`, so that nothing else is scheduled."""
+class _Save:
+    """One delay under way."""
 
-    __slots__ = ("_domain", "_epoch", "_part", "_slot", "done")
+    __slots__ = ("_crashes", "_domain", "_epoch", "_part", "_slot", "done")
 
     def __init__(self, domain: AbstractDomain, part: str, slot: str, epoch: int) -> None:
         self._domain = domain
         self._part = part
         self._slot = slot
         self._epoch = epoch
-        self.done: simpy.Event = domain.env.timeout(domain._delay.draw(domain._draws))
-        self.done.callbacks.append(self._due)
+        self._crashes = domain._crashes
+        self.done: simpy.Event = domain.env.event()
+        domain.on_stop.append(self._stopped)
+        if domain.up:
+            domain.env.timeout(domain._delay.draw(domain._draws)).callbacks.append(self._due)
+        else:
+            self.cancel()
 
-    def _due(self, event: simpy.Event) -> None:
-        domain = self._domain
-        if domain._under_way.pop(self, self) is self:  # cancelled: the timeout fires for nobody
-            return
-        holdings = domain.world.holdings
-        held = holdings.at(domain.media, self._part, self._slot)
-        if held is None or max(held) < self._epoch:
-            holdings.put(
-                "persisted", domain.name, domain.media, self._part, self._slot, whole(self._epoch), epoch=self._epoch
-            )
+    def _due(self, _: simpy.Event) -> None:
+        if not self.done.triggered:
+            self._domain.on_stop.remove(self._stopped)
+            self._domain._persisted(self._part, self._slot, self._epoch)
+            self.done.succeed()
+
+    def _stopped(self, crash_kind: str) -> None:
+        self.cancel()
 
     def cancel(self) -> None:
-        """Nothing becomes durable.  Those who wait for `done` are told with `IOLost`."""
-        if self._domain._under_way.pop(self, self) is self:
-            return
-        waiting = [callback for callback in self.done.callbacks if callback != self._due]
-        self.done.callbacks[:] = [self._due]
-        lost = self._domain.env.event()
-        lost.callbacks.extend(waiting)
-        lost.fail(IOLost("cancelled"))
-        lost.defused = True
+        """Nothing becomes durable; `done` fails."""
+        if not self.done.triggered:
+            self._domain.on_stop.remove(self._stopped)
+            self.done.fail(IOLost(f"{self._domain.name}: save of {self._part} lost"))
+            self.done.defused = True
