@@ -19,6 +19,7 @@ import typer
 
 from hwsim.errors import HwsimError
 
+INTERRUPTED = 130
 EVERYDAY, FILES, RESEARCH = "Everyday", "Files", "Research"
 
 app = typer.Typer(
@@ -178,7 +179,13 @@ def progress() -> Iterator[Callable[[str, float | None], None]]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("reading", total=None)
-        yield lambda stage, share: bars.update(task, description=stage, total=share and 1.0, completed=share or 0.0)
+
+        def show(stage: str, share: float | None) -> None:
+            is_new = bars.tasks[0].description != stage  # shown at once; its share only as often as the eye sees it
+            total = None if share is None else 1.0
+            bars.update(task, description=stage, total=total, completed=share or 0.0, refresh=is_new)
+
+        yield show
 
 
 def status_of(arguments: Sequence[str] | None = None) -> int:
@@ -186,14 +193,16 @@ def status_of(arguments: Sequence[str] | None = None) -> int:
     try:
         status = app(args=None if arguments is None else list(arguments), prog_name="hwsim", standalone_mode=False)
         sys.stdout.flush()
+        if status == INTERRUPTED:  # typer's own word for a Ctrl-C
+            raise KeyboardInterrupt
         return status if isinstance(status, int) else 0
     except HwsimError as error:
         return _complain(str(error), error.exit_status)
     except typer.TyperException as error:
         return _usage(error)
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted; nothing half-written is left behind", 130)
-    except BrokenPipeError:
+        return _complain("interrupted; nothing half-written is left behind", INTERRUPTED)
+    except (BrokenPipeError, SystemExit):  # the latter is typer's word for the former
         _drop_output()  # whoever read the output has read enough
         return 0
     except MemoryError:

@@ -26,7 +26,7 @@ def find(name: str) -> Path:
     affair.  Raises UserError for a bare name that is neither, with the nearest example.
     """
     path = Path(name)
-    if path.is_file() or path.suffix or len(path.parts) != 1:
+    if path.is_file() or path.suffix or "/" in name:
         return path
     if name in names():
         return folder() / f"{name}.yaml"
