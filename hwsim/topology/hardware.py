@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from hwsim.quantities import Params
 from hwsim.topology.document import Document, key_names, mistakes_of, suggest
 from hwsim.topology.kinds import OWN_TIMES, USUAL_PROFILES, device_kinds, link_kinds
 from hwsim.topology.lines import CountLine, DomainLine, LinkLine, NodeLine
@@ -231,7 +232,7 @@ class HardwareReader:
             path: Path = ("override", key)
             keys = dict(self.document.mapping(path, entry))
             profile = self._profile((*path, "profile"), keys.pop("profile", None))
-            targets = self.names.find((key,), path, ("device",))
+            targets = self.names.find((key,), path, ("device",), key=True)
             kind = keys.pop("kind", None)
             self._layers.append(_Layer(path, keys, profile))
             layer = len(self._layers) - 1
@@ -367,7 +368,7 @@ class HardwareReader:
                     self.hardware.complete = False
                     break
                 if params is None:
-                    params = BaseModel()  # its mistakes are told; that it joins two devices is still true
+                    params = Params()  # its mistakes are told; that it joins two devices is still true
                 written = frozenset(keys) - set(own) - {"kind"}
                 self.hardware.links[name] = LinkSpec(name, str(kind), a, b, params, written)
 

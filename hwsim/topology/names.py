@@ -74,34 +74,38 @@ class Names:
         """What *name* is."""
         return self._sorts.get(name)
 
-    def find(self, references: Iterable[str], path: Path, sorts: Iterable[Sort]) -> list[str]:
-        """What *references* (names and globs) mean, each once, in the order given; mistakes are noted at *path*."""
+    def find(self, references: Iterable[str], path: Path, sorts: Iterable[Sort], *, key: bool = False) -> list[str]:
+        """What *references* (names and globs) mean, each once, in the order given.
+
+        Mistakes are noted at the value (or the *key*) of *path*.
+        """
         wanted = set(sorts)
         found: dict[str, None] = {}
-        several = not isinstance(references, str)
         for index, reference in enumerate(references):
-            at = (*path, index) if several and (*path, index) in self._document.marks.values else path
-            found.update(dict.fromkeys(self._one(reference, at, wanted)))
+            at = (*path, index) if (*path, index) in self._document.marks.values else path
+            found.update(dict.fromkeys(self._one(reference, at, wanted, key)))
         return list(found)
 
-    def _one(self, reference: str, path: Path, wanted: set[Sort]) -> list[str]:
+    def _one(self, reference: str, path: Path, wanted: set[Sort], key: bool) -> list[str]:
         if is_glob(reference):
             pattern = glob(reference)
             matches = [name for name, sort in self._sorts.items() if sort in wanted and pattern.match(name)]
             if not matches and not self.excused(reference):
                 other = next((name for name in self._sorts if pattern.match(name)), None)
                 remedy = f"it matches the {self._sorts[other]} '{other}'" if other else self.hint(reference, wanted)
-                self._document.wrong(path, f"'{reference}' matches no {_either(wanted)}", remedy)
+                self._document.wrong(path, f"'{reference}' matches no {_either(wanted)}", remedy, key=key)
             return matches
         sort = self._sorts.get(reference)
         if sort is None and self.excused(reference):
             return []
         if sort is None:
-            self._document.wrong(path, f"there is no {_either(wanted)} '{reference}'", self.hint(reference, wanted))
+            self._document.wrong(
+                path, f"there is no {_either(wanted)} '{reference}'", self.hint(reference, wanted), key=key
+            )
             return []
         if sort not in wanted:
             problem = f"'{reference}' is a {sort}, not a {_either(wanted)}"
-            self._document.wrong(path, problem, self.hint(reference, wanted))
+            self._document.wrong(path, problem, self.hint(reference, wanted), key=key)
             return []
         return [reference]
 
