@@ -14,10 +14,12 @@ Not modelled: a crash while a recovery is loading is judged as any other instant
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from hwsim.contents import NOTHING, NOTHING_FOR_SURE, TORN, Contents, decode
@@ -32,6 +34,7 @@ from hwsim.recovery import (
     Outcome,
     classify,
     protected,
+    rules_ask_each_shard,
 )
 from hwsim.trace import Strike, Trace
 
@@ -110,6 +113,30 @@ class Op(NamedTuple):
     tokens: frozenset[str] = frozenset()
 
 
+class Change(NamedTuple):
+    """From the op at `position` on, `slot` of a part reads as `contents`, and its newest checkpoint is `newest`.
+
+    Position -1: as the run begins.  An empty slot: only `newest` is told.
+    """
+
+    position: int
+    part: int
+    slot: str
+    contents: Contents | None
+    newest: int | None
+
+
+class Claim(NamedTuple):
+    """The op at `position` changes something else than holdings."""
+
+    position: int
+
+
+Survivors = tuple[tuple[int, tuple[int, ...]], ...]  # (from this op on, depths that survive, topmost first)
+
+_NOTHING_HELD = Op(0, _HOLD)
+
+
 class Timeline:
     """A trace prepared once for any number of strikes.  Raises ValueError where a row contradicts the header."""
 
@@ -119,7 +146,6 @@ class Timeline:
         self.parts: Final = header.parts
         self.rule = RULES[header.rule]
         self.needs = {place: frozenset(tokens) for place, tokens in header.places.items()}
-        self.changing_needs = False
         index = {part.name: number for number, part in enumerate(self.parts)}
         depths = [{place: depth for depth, place in enumerate(part.stack)} for part in self.parts]
         participants = frozenset(header.participants)
@@ -144,10 +170,20 @@ class Timeline:
             elif event == "restored" and subject in participants:
                 add(Op(time_ps, _UP, name=subject))
             elif event == "dependence_changed" and peer is not None:
-                self.changing_needs = True
                 add(Op(time_ps, _NEEDS, name=peer, tokens=frozenset(json.loads(detail or "[]"))))
-        if any(later.time_ps < earlier.time_ps for earlier, later in zip(self.ops, self.ops[1:], strict=False)):
+        if any(later.time_ps < earlier.time_ps for earlier, later in itertools.pairwise(self.ops)):
             self.ops.sort(key=lambda op: op.time_ps)
+        self._holds: list[list[int]] = [[] for _ in self.parts]
+        self._claims: list[Change | Claim] = []
+        self._needs_changes: list[tuple[int, Op]] = []
+        for position, op in enumerate(self.ops):
+            if op.what == _HOLD:
+                self._holds[op.part].append(position)
+            elif op.what == _NEEDS:
+                self._needs_changes.append((position, op))
+            else:
+                self._claims.append(Claim(position))
+        self._seen_by: dict[tuple[int, Survivors], list[Change]] = {}
 
     @cached_property
     def growth(self) -> tuple[list[int], list[int]] | None:
@@ -218,37 +254,109 @@ class Timeline:
         state: State | None = None
         for time_ps, replay in self.walk(strike, start, end):
             latest = replay.state()
-            if latest != state:
+            if latest is not state and latest != state:
                 state = latest
                 yield time_ps, state
 
     def walk(self, strike: Strike, start: int, end: int) -> Iterator[tuple[int, Replay]]:
-        """The replay itself at *start* and after every instant at which something happened before *end*.
+        """The replay itself at *start* and after every instant before *end* at which something changed.
 
         It is one object that goes on: read it before asking for the next.
         """
-        replay = Replay(self, frozenset(strike.takes))
-        ops = self.ops
-        count = len(ops)
+        takes = frozenset(strike.takes)
+        replay = Replay(self, takes)
+        changes = list(self._claims)
+        for number in range(len(self.parts)):
+            changes += self._seen(number, self._survivors(number, takes))
+        changes.sort(key=itemgetter(0))
+        times = [op.time_ps for op in self.ops]
+        count = len(changes)
         position = 0
-        while position < count and ops[position].time_ps <= start:
-            replay.apply(ops[position])
+        while position < count and (changes[position][0] < 0 or times[changes[position][0]] <= start):
+            replay.take(changes[position])
             position += 1
         yield start, replay
         while position < count:
-            time_ps = ops[position].time_ps
+            time_ps = times[changes[position][0]]
             if time_ps >= end:
                 return
-            while position < count and ops[position].time_ps == time_ps:
-                replay.apply(ops[position])
+            while position < count and times[changes[position][0]] == time_ps:
+                replay.take(changes[position])
                 position += 1
             yield time_ps, replay
 
+    def _survivors(self, number: int, takes: frozenset[str]) -> Survivors:
+        """The depths of a part's stack that survive, from which op on: one entry unless what they need changes."""
+        stack = self.parts[number].stack
+        needs = {place: self.needs[place] for place in stack}
+        found = [(-1, tuple(depth for depth, place in enumerate(stack) if not needs[place] & takes))]
+        for position, op in self._needs_changes:
+            if op.name in needs:
+                needs[op.name] = op.tokens
+                alive = tuple(depth for depth, place in enumerate(stack) if not needs[place] & takes)
+                if alive != found[-1][1]:
+                    found.append((position, alive))
+        return tuple(found)
+
+    def _seen(self, number: int, survivors: Survivors) -> list[Change]:
+        """Every change of what a reader of the part finds, these places surviving; computed once for all strikes."""
+        key = (number, survivors)
+        found = self._seen_by.get(key)
+        if found is None:
+            found = self._seen_by[key] = list(self._read_part(number, survivors))
+        return found
+
+    def _read_part(self, number: int, survivors: Survivors) -> Iterator[Change]:
+        alive = survivors[0][1]
+        later = list(survivors[1:])
+        shard = self.parts[number].shard >= 0
+        places: dict[str, dict[int, Contents]] = {}
+        slots: dict[str, Contents] = {}
+        newest = 0 if shard and alive else None
+        yield Change(-1, number, "", None, newest)
+        ops = [(position, self.ops[position]) for position in self._holds[number]]
+        ops += [(position, _NOTHING_HELD) for position, _ in later]
+        for position, op in sorted(ops, key=itemgetter(0)):
+            if op is _NOTHING_HELD:
+                alive = later.pop(0)[1]
+                asked = list(places)
+            else:
+                asked = [op.slot]
+                entry = places.setdefault(op.slot, {})
+                if op.contents is None:
+                    entry.pop(op.depth, None)
+                else:
+                    entry[op.depth] = op.contents
+                if op.depth not in alive:
+                    continue
+            for slot in asked:
+                entry = places[slot]
+                contents = next((entry[depth] for depth in alive if depth in entry), None)
+                if contents == NOTHING_FOR_SURE:
+                    contents = None
+                if contents == slots.get(slot):
+                    continue
+                if contents is None:
+                    del slots[slot]
+                else:
+                    slots[slot] = contents
+                newest = newest_of(slots) if shard and alive else None
+                yield Change(position, number, slot, contents, newest)
+            if op is _NOTHING_HELD:
+                newest = newest_of(slots) if shard and alive else None
+                yield Change(position, number, "", None, newest)
+
     def recoveries(self) -> list[Recovery]:
         """Every recovery that really happened, judged as those of the sweep are."""
+        if not any(op.what == _RECOVERED for op in self.ops):
+            return []
         replay = Replay(self, frozenset())
         found = []
-        for op in self.ops:
+        changes = list(self._claims)
+        for number in range(len(self.parts)):
+            changes += self._seen(number, self._survivors(number, frozenset()))
+        for change in sorted(changes, key=itemgetter(0)):
+            op = self.ops[change[0]] if isinstance(change, Claim) else _NOTHING_HELD
             if op.what == _RECOVERED:
                 handed = Handed(op.name or WHOLE, op.epoch if op.name in ("", WHOLE) else None)
                 acknowledged = replay.acknowledged
@@ -256,12 +364,12 @@ class Timeline:
                 safe = protected(handed, acknowledged=acknowledged)
                 lost = replay.work(op.time_ps) - replay.cut.get(op.epoch, 0) if safe else None
                 found.append(Recovery(op.time_ps, handed, acknowledged, outcome, lost))
-            replay.apply(op)
+            replay.take(change)
         return found
 
 
 class Replay:
-    """The state that one strike would leave, kept current row by row.
+    """The state that one strike would leave, kept current change by change.
 
     `newest`: per part its newest checkpoint, TORN or INDETERMINATE; None for records and for what does not survive.
     """
@@ -269,21 +377,13 @@ class Replay:
     def __init__(self, timeline: Timeline, takes: frozenset[str]) -> None:
         self.timeline = timeline
         self.takes = takes
-        self.needs = dict(timeline.needs)
         self.names = [part.name for part in timeline.parts]
-        self.is_shard = [part.shard >= 0 for part in timeline.parts]
-        self.alive = [self._alive(part.stack) for part in timeline.parts]  # depths that survive, topmost first
-        self.only = [alive[0] if len(alive) == 1 else -1 for alive in self.alive]
-        self.entries: dict[tuple[int, str], dict[int, Contents]] = {}
         self.durable = DurableState(timeline.parts)
         self.rule_params = timeline.header.rule_params
+        self.asks_each_shard = rules_ask_each_shard(timeline.header.rule, self.rule_params)
         # the epoch vector
-        self.slots: list[dict[str, Contents]] = [{} for _ in timeline.parts]
-        live = zip(self.is_shard, self.alive, strict=True)
-        self.newest: list[int | None] = [0 if shard and alive else None for shard, alive in live]
-        self.counts: dict[int, int] = {}
-        for newest in self.newest:
-            self._tally(newest, 1)
+        self.newest: list[int | None] = [None] * len(timeline.parts)
+        self.counts: dict[int, int] = {}  # newest -> parts
         self.down: set[str] = set()
         # claims and work
         self.begun = 0
@@ -292,24 +392,40 @@ class Replay:
         self.work_base = 0  # work(t) = work_base, plus t where running
         self.cut: dict[int, int] = {0: 0}  # checkpoint -> work at its cut
         # what of the state must be asked again
-        self.vector_changed = self.durable_changed = self.claims_changed = True
+        self.vector_changed = self.claims_changed = True
         self.vector = Vector(RawClass.UNIFORM, 0, 0, 0)
         self.handed: frozenset[Handed] = frozenset()
         self.judged = Judged(Outcome.REFUSED, Outcome.REFUSED, True, True, None, 0)
+        self.whole_state = State(self.vector, self.judged, True)
 
-    def _alive(self, stack: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(depth for depth, place in enumerate(stack) if not self.needs[place] & self.takes)
+    def take(self, change: Change | Claim) -> None:
+        """Take one change in."""
+        if len(change) == 1:
+            self._hear(self.timeline.ops[change[0]])
+            return
+        _, part, slot, contents, newest = change
+        if slot:
+            self.durable.set(self.names[part], slot, contents)
+            if self.asks_each_shard:
+                self.durable.changed = True
+        old = self.newest[part]
+        if newest != old:
+            counts = self.counts
+            if old is not None:
+                count = counts[old] - 1
+                if count:
+                    counts[old] = count
+                else:
+                    del counts[old]
+            if newest is not None:
+                counts[newest] = counts.get(newest, 0) + 1
+            self.newest[part] = newest
+            self.vector_changed = True
 
-    def apply(self, op: Op) -> None:
-        """Take one row in."""
+    def _hear(self, op: Op) -> None:
+        """Take in what is not about holdings."""
         what = op.what
-        if what == _HOLD:
-            only = self.only[op.part]
-            if self.timeline.changing_needs or only < 0:
-                self._hold_below(op)
-            elif only == op.depth:
-                self._show(op.part, op.slot, op.contents)
-        elif what == _BEGUN:
+        if what == _BEGUN:
             self.begun = max(self.begun, op.epoch)
             self.cut.setdefault(op.epoch, self.work(op.time_ps))
             self.vector_changed = self.claims_changed = True
@@ -333,85 +449,26 @@ class Replay:
             if not self.running:
                 self.running, self.work_base = True, self.work_base - op.time_ps
             self.claims_changed = True
-        else:
-            self._change_needs(op.name, op.tokens)
 
     def work(self, time_ps: int) -> int:
         """The work done by an instant not before the last row, ps."""
         return self.work_base + time_ps if self.running else self.work_base
 
-    def _hold_below(self, op: Op) -> None:
-        """Keep the entries of all places, and show the topmost that survives."""
-        alive = self.alive[op.part]
-        if op.depth not in alive and not self.timeline.changing_needs:
-            return
-        key = (op.part, op.slot)
-        entry = self.entries.setdefault(key, {})
-        if op.contents is None:
-            entry.pop(op.depth, None)
-            if not entry:
-                del self.entries[key]
-        else:
-            entry[op.depth] = op.contents
-        self._show(op.part, op.slot, next((entry[depth] for depth in alive if depth in entry), None))
-
-    def _change_needs(self, place: str, tokens: frozenset[str]) -> None:
-        self.needs[place] = tokens
-        for number, part in enumerate(self.timeline.parts):
-            if place not in part.stack:
-                continue
-            alive = self.alive[number] = self._alive(part.stack)
-            self.only[number] = alive[0] if len(alive) == 1 else -1
-            for (owner, slot), entry in self.entries.items():
-                if owner == number:
-                    self._show(number, slot, next((entry[depth] for depth in alive if depth in entry), None))
-            self._renew(number)
-
-    def _show(self, number: int, slot: str, contents: Contents | None) -> None:
-        """A reader of *slot* after the strike finds *contents*."""
-        slots = self.slots[number]
-        if contents is None or contents == NOTHING_FOR_SURE:
-            if slots.pop(slot, None) is None:
-                return
-        elif slots.get(slot) == contents:
-            return
-        else:
-            slots[slot] = contents
-        self.durable.set(self.names[number], slot, contents)
-        self.durable_changed = True
-        if self.is_shard[number]:
-            self._renew(number)
-
-    def _renew(self, number: int) -> None:
-        """The newest checkpoint of a part may have changed."""
-        newest = newest_of(self.slots[number]) if self.is_shard[number] and self.alive[number] else None
-        old = self.newest[number]
-        if newest != old:
-            self._tally(old, -1)
-            self._tally(newest, 1)
-            self.newest[number] = newest
-            self.vector_changed = True
-
-    def _tally(self, newest: int | None, step: int) -> None:
-        if newest is None:
-            return
-        count = self.counts.get(newest, 0) + step
-        if count:
-            self.counts[newest] = count
-        else:
-            del self.counts[newest]
-
     def state(self) -> State:
-        """The whole state as of now."""
+        """The whole state as of now; the same object as long as nothing of it changes."""
+        durable = self.durable
+        if durable.changed or self.claims_changed:
+            if durable.changed:
+                self.handed = self.timeline.rule(durable, self.rule_params)
+            self.judged = self._judge()
+            durable.changed = self.claims_changed = False
+        elif not self.vector_changed:
+            return self.whole_state
         if self.vector_changed:
             self.vector = self._vector()
             self.vector_changed = False
-        if self.durable_changed:
-            self.handed = self.timeline.rule(self.durable, self.rule_params)
-        if self.durable_changed or self.claims_changed:
-            self.judged = self._judge()
-            self.durable_changed = self.claims_changed = False
-        return State(self.vector, self.judged, self.running)
+        self.whole_state = State(self.vector, self.judged, self.running)
+        return self.whole_state
 
     def _vector(self) -> Vector:
         counts = self.counts

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from hwsim.contents import NOTHING, NOTHING_FOR_SURE, TORN, Contents
@@ -94,15 +95,42 @@ def best(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=_SEVERITY.__getitem__)
 
 
+class _Step(NamedTuple):
+    """What changes when one entry goes from some contents to others; each set only where it differs."""
+
+    leave: tuple[int, ...]
+    enter: tuple[int, ...]
+    leave_sure: tuple[int, ...]
+    enter_sure: tuple[int, ...]
+    hopeless: int
+    entries: int
+    sure_entries: int
+
+
+@lru_cache(maxsize=65536)
+def _step(old: Contents, new: Contents) -> _Step:
+    sure_old, sure_new = (old if len(old) == 1 else frozenset()), (new if len(new) == 1 else frozenset())
+    return _Step(
+        tuple(old - new),
+        tuple(new - old),
+        tuple(sure_old - sure_new),
+        tuple(sure_new - sure_old),
+        (max(new) < 0) - (max(old) < 0),
+        (old == NOTHING_FOR_SURE) - (new == NOTHING_FOR_SURE),
+        (NOTHING in old) - (NOTHING in new),
+    )
+
+
 class _Slot:
     """One slot over all shards: what each copy holds, and counts of shards by what reading them may give.
 
     `may[m]`: shards whose first existing copy may hold m; `sure[m]`: surely holds m (NOTHING: no copy exists);
     `any_may[e]`, `any_sure[e]`: shards with some copy that may, that surely does, hold e;
-    `hopeless`: shards whose reading can be no checkpoint at all.
+    `hopeless`: shards whose first existing copy can be no checkpoint at all.
+    Where no shard has several copies both pairs are the same.
     """
 
-    __slots__ = ("any_may", "any_sure", "held", "hopeless", "may", "reading", "sure")
+    __slots__ = ("any_may", "any_sure", "copies_may", "copies_sure", "held", "hopeless", "may", "reading", "sure")
 
     def __init__(self, shards: int, copied: bool) -> None:
         self.held: dict[int, Contents] = {}  # part -> contents, where it is not surely nothing
@@ -111,18 +139,9 @@ class _Slot:
         self.sure: dict[int, int] = {NOTHING: shards}
         self.any_may: dict[int, int] = {} if copied else self.may
         self.any_sure: dict[int, int] = {} if copied else self.sure
+        self.copies_may: dict[tuple[int, int], int] = {}  # (shard, checkpoint) -> copies that may hold it
+        self.copies_sure: dict[tuple[int, int], int] = {}
         self.hopeless = shards
-
-
-def _move(counts: dict[int, int], leave: Iterable[int], enter: Iterable[int]) -> None:
-    for member in leave:
-        left = counts[member] - 1
-        if left:
-            counts[member] = left
-        else:
-            del counts[member]
-    for member in enter:
-        counts[member] = counts.get(member, 0) + 1
 
 
 def _first_existing(copies: Iterable[Contents]) -> Contents:
@@ -137,11 +156,39 @@ def _first_existing(copies: Iterable[Contents]) -> Contents:
     return frozenset(members)
 
 
+_UNCHANGED = _Step((), (), (), (), 0, 0, 0)
+
+
+def _per_shard(
+    copies: dict[tuple[int, int], int], shard: int, leave: Iterable[int], enter: Iterable[int]
+) -> tuple[list[int], list[int]]:
+    """Count one copy's change, and return what so changes for its shard: what no copy, or the first one, has."""
+    gone, new = [], []
+    for member in leave:
+        if member >= 0:
+            key = (shard, member)
+            count = copies[key] - 1
+            if count:
+                copies[key] = count
+            else:
+                del copies[key]
+                gone.append(member)
+    for member in enter:
+        if member >= 0:
+            key = (shard, member)
+            count = copies.get(key, 0)
+            copies[key] = count + 1
+            if not count:
+                new.append(member)
+    return gone, new
+
+
 class DurableState:
     """What a reader would find after a crash, kept current by `set`; each question about it costs O(1) or a few slots.
 
     `shards` counts the shards; parts of shard -1 are records (such as a manifest).  A shard's copies are
-    tried in the order of their `copy` number.
+    tried in the order of their `copy` number.  `changed` is set by any change that some question about all shards
+    together might notice (`rules_ask_each_shard` tells which rules ask more); whoever asks may reset it.
     """
 
     def __init__(self, parts: Iterable[Part]) -> None:
@@ -150,6 +197,7 @@ class DurableState:
         shards = sorted({part.shard for part in ordered if part.shard >= 0})
         numbers = {shard: index for index, shard in enumerate(shards)}
         self.shards = len(numbers)
+        self.changed = True
         self._index = {part.name: index for index, part in enumerate(ordered)}
         self._shard_of = [numbers.get(part.shard, -1) for part in ordered]
         self._copies: list[list[int]] = [[] for _ in numbers]
@@ -164,18 +212,20 @@ class DurableState:
         self._records: dict[tuple[int, str], Contents] = {}
         self._entries = 0  # shard entries that may exist
         self._sure_entries = 0  # shard entries that surely exist
-        self._shard_may: dict[tuple[int, int], int] = {}  # (shard, epoch) -> entries that may hold it
-        self._reach: dict[int, int] = {}  # epoch -> shards of which some entry may hold it
-        self._writable: set[int] = set()  # epochs that every shard may hold
+        self._writable: dict[int, int] = {}  # checkpoint -> slots in which every shard may hold it
 
     def set(self, part: str, slot: str, contents: Contents | None) -> None:
-        """From now on a reader finds *contents* under (*part*, *slot*); None: no such key."""
+        """From now on a reader finds *contents* under (*part*, *slot*); None: no such key.
+
+        A checkpoint lies under one slot only, the same for all shards.
+        """
         index = self._index[part]
         shard = self._shard_of[index]
         if contents is None:
             contents = NOTHING_FOR_SURE
         if shard < 0:
             self._records[index, slot] = contents
+            self.changed = True
             return
         if 0 in contents:  # the initial state is no more than nothing is
             contents = (contents - {0}) | NOTHING_FOR_SURE
@@ -184,67 +234,64 @@ class DurableState:
             if contents == NOTHING_FOR_SURE:
                 return
             found = self._slots[slot] = _Slot(self.shards, self._copied)
+            self.changed = True
         old = found.held.get(index, NOTHING_FOR_SURE)
         if contents == old:
             return
-        self._count_entry(shard, old, contents)
-        if self._copied:
-            self._count_copies(found, index, shard, contents)
+        step = _step(old, contents)
+        self._entries += step.entries
+        self._sure_entries += step.sure_entries
+        if (step.entries and self._entries <= 1) or (step.sure_entries and self._sure_entries <= 1):
+            self.changed = True
         if contents == NOTHING_FOR_SURE:
             del found.held[index]
         else:
             found.held[index] = contents
-        reading = contents
         if self._copied:
+            leave, enter = _per_shard(found.copies_may, shard, step.leave, step.enter)
+            self._count(found.any_may, leave, enter, reach=True)
+            leave, enter = _per_shard(found.copies_sure, shard, step.leave_sure, step.enter_sure)
+            self._count(found.any_sure, leave, enter)
+            reading = _first_existing([found.held.get(copy, NOTHING_FOR_SURE) for copy in self._copies[shard]])
             old = found.reading.get(shard, NOTHING_FOR_SURE)
-            reading = _first_existing(found.held.get(copy, NOTHING_FOR_SURE) for copy in self._copies[shard])
-            found.reading[shard] = reading
-        _move(found.may, old, reading)
-        if len(old) == 1:
-            _move(found.sure, old, ())
-        if len(reading) == 1:
-            _move(found.sure, (), reading)
-        found.hopeless += (max(reading) < 0) - (max(old) < 0)
+            if reading == old:
+                step = _UNCHANGED
+            else:
+                found.reading[shard] = reading
+                step = _step(old, reading)
+        self._count(found.may, step.leave, step.enter, reach=not self._copied)
+        self._count(found.sure, step.leave_sure, step.enter_sure)
+        if step.hopeless:
+            found.hopeless += step.hopeless
+            self.changed |= found.hopeless <= 1
         if not found.held:
             del self._slots[slot]
+            self.changed = True
 
-    def _count_entry(self, shard: int, old: Contents, new: Contents) -> None:
-        """Keep the counts over all slots: existing entries, and epochs that may be there."""
-        self._entries += (old == NOTHING_FOR_SURE) - (new == NOTHING_FOR_SURE)
-        self._sure_entries += (NOTHING in old) - (NOTHING in new)
-        for epoch in new - old:
-            if epoch < 0:
-                continue
-            key = (shard, epoch)
-            count = self._shard_may.get(key, 0)
-            self._shard_may[key] = count + 1
-            if not count:
-                reach = self._reach[epoch] = self._reach.get(epoch, 0) + 1
-                if reach == self.shards:
-                    self._writable.add(epoch)
-        for epoch in old - new:
-            if epoch < 0:
-                continue
-            key = (shard, epoch)
-            count = self._shard_may[key] - 1
+    def _count(self, counts: dict[int, int], leave: Iterable[int], enter: Iterable[int], reach: bool = False) -> None:
+        """Move one shard from *leave* to *enter*; notice what so becomes, or ceases to be, true of none or of all."""
+        shards = self.shards
+        for member in leave:
+            count = counts[member] - 1
             if count:
-                self._shard_may[key] = count
-                continue
-            del self._shard_may[key]
-            if self._reach[epoch] == self.shards:
-                self._writable.discard(epoch)
-            self._reach[epoch] -= 1
-            if not self._reach[epoch]:
-                del self._reach[epoch]
-
-    def _count_copies(self, found: _Slot, index: int, shard: int, contents: Contents) -> None:
-        """Keep `any_may` and `any_sure` (checkpoints only) where shards have several copies."""
-        before = [found.held.get(copy, NOTHING_FOR_SURE) for copy in self._copies[shard]]
-        after = [contents if copy == index else found.held.get(copy, NOTHING_FOR_SURE) for copy in self._copies[shard]]
-        for counts, least in ((found.any_may, 0), (found.any_sure, 1)):
-            old = {epoch for copy in before if not least or len(copy) == 1 for epoch in copy if epoch >= 0}
-            new = {epoch for copy in after if not least or len(copy) == 1 for epoch in copy if epoch >= 0}
-            _move(counts, old - new, new - old)
+                counts[member] = count
+            else:
+                del counts[member]
+                self.changed = True
+            if count == shards - 1:
+                self.changed = True
+                if reach and member > 0:
+                    self._writable[member] -= 1
+                    if not self._writable[member]:
+                        del self._writable[member]
+        for member in enter:
+            count = counts[member] = counts.get(member, 0) + 1
+            if count == 1:
+                self.changed = True
+            if count == shards:
+                self.changed = True
+                if reach and member > 0:
+                    self._writable[member] = self._writable.get(member, 0) + 1
 
     @classmethod
     def holding(cls, parts: Iterable[Part], contents: Mapping[tuple[str, str], Contents]) -> DurableState:
@@ -286,7 +333,7 @@ class DurableState:
         return found.held.get(self._copies[shard][0], NOTHING_FOR_SURE)
 
     def slots_down_from(self, epoch: int | None) -> list[int]:
-        """Newest first, the checkpoints up to *epoch* (None: all) with a slot of their number that some shard may have."""
+        """Newest first, the checkpoints up to *epoch* (None: all) under whose number some shard may exist."""
         numbers = (int(slot) for slot in self._slots if slot.isdecimal())
         return sorted((number for number in numbers if number and (epoch is None or number <= epoch)), reverse=True)
 
@@ -482,6 +529,13 @@ def _together(ends: Sequence[set[int]]) -> set[Handed]:
     if len(ends) > 1 and all(epochs) and len(set.union(*epochs)) > 1:
         handed.add(Handed(MIXED))
     return handed
+
+
+def rules_ask_each_shard(rule: str, params: Mapping[str, Any]) -> bool:
+    """Whether this rule looks at shards one by one, so that `DurableState.changed` does not tell when to ask again."""
+    if rule == "in_place":
+        return bool(params.get("slots", "in_place") != "in_place")
+    return bool(params.get("recover_by", "coordinator") == "each_rank")
 
 
 RULES: dict[str, Rule] = {"in_place": in_place, "manifest": manifest}
