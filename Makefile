@@ -24,6 +24,7 @@ help:
 
 run: $(VENV)/.installed
 	@$(BIN)/hwsim run quickstart
+	@echo "The report: $(CURDIR)/hwsim-out/quickstart-1/report.html"
 
 test: system lint
 	@$(BIN)/python -m pytest -n auto

@@ -98,7 +98,7 @@ def run(
             print(summary.markdown(found.result, resolved), end="\n\n")
         case Format.text:
             summary.show(found.result, resolved)
-            print()
+            print(f"\n{output.REPORT} (open it in a browser), {output.RESULT} and {output.TRACE} are in")
     if chosen is not Format.json:
         print(f"{folder}/")
     return 0 if found.is_well else 1
