@@ -128,8 +128,8 @@ def topologies() -> st.SearchStrategy[dict[str, Any]]:
 
 
 JUNK: tuple[Any, ...] = (
-    None, True, 0, -1, 3, 1.5, float("nan"), 10**30, "", "x", "no", "-5s", "5", "5 parsecs", "*", "node*", "a.b", "§", [],
-    [1], ["node0", "node0"], {}, {"kind": "power_loss"}, {"x": {"y": 1}}, "node0--sw", "> 0", "1e999s", "uniform",
+    None, True, 0, -1, 3, 1.5, float("nan"), 10**30, "", "x", "no", "-5s", "5", "5 parsecs", "*", "node*", "a.b", "§",
+    [], [1], ["node0", "node0"], {}, {"kind": "power_loss"}, {"x": {"y": 1}}, "node0--sw", "> 0", "1e999s", "uniform",
     "__class__",
 )  # fmt: skip
 

@@ -116,7 +116,7 @@ def _drop_keys_of(section: dict[str, Any], which: str, before: str, after: Any) 
     from hwsim.topology.kinds import protocol_kinds, workload_kinds
 
     kinds: Mapping[str, Any] = protocol_kinds() if which == "protocol" else workload_kinds()
-    if before not in kinds or after not in kinds:
+    if before not in kinds or not isinstance(after, str) or after not in kinds:
         return
     for key in set(key_names(kinds[before])) - set(key_names(kinds[after])):
         section.pop(key, None)
