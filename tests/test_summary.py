@@ -129,7 +129,7 @@ def test_a_share_never_reads_as_nought_or_all_unless_it_is(share: float) -> None
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [(0, "0 s"), (5e-6, "5 us"), (0.0123, "12.3 ms"), (1, "1 s"), (31.24, "31.2 s"), (119, "119 s"), (600, "10 min"),
-     (3600, "60 min"), (7200, "2 h"), (86400, "24 h"), (864000, "10 d")],
+     (3600, "1 h"), (5400, "1.5 h"), (86400, "24 h"), (864000, "10 d")],
 )  # fmt: skip
 def test_durations_read_well(seconds: float, told: str) -> None:
     assert words.duration(seconds) == told

@@ -34,7 +34,13 @@ OUTCOME_STYLE = {
     "silent_corrupt": ("#c8442d", "x"),
     "silent_mixed": ("#f0a030", "/"),
 }
-_CHECKPOINT_SHADES = ("#c3dcf2", "#3b7dbd", "#8ab8e0", "#1f4e80")  # neighbours differ
+_CHECKPOINT_SHADES = ("#a9d3c0", "#3d8f73", "#d3e9df", "#25614d")  # neighbours differ
+_SHORT = {  # what fits into a bar
+    "uniform": "one checkpoint", "indeterminate": "in doubt", "dark": "down", "correct_latest": "the newest",
+    "correct_older": "an older one", "refused": "refuses", "hang": "hangs", "crash_loop": "crashes",
+    "lost_committed": "lost", "silent_restart": "from nothing", "silent_corrupt": "half-written",
+    "silent_mixed": "a mixture",
+}  # fmt: skip
 _INITIAL, _INK, _FAINT, _GOOD, _ALARM = "#e9ecef", "#1f2933", "#dfe3e8", "#2e7d5b", "#b3261e"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _MOST_MARKS = 60  # crashes drawn one by one
@@ -102,20 +108,23 @@ def close_up(history: History, window: Window) -> tuple[Figure, str]:
     bars = _Bars(x, unit)
     for number, (_, spans, style, names) in enumerate(strips):
         for begin, end, name in spans:
-            bars.add(("strip", name, number), f"{names[name]}", style[name], begin, end, number, 0.78, names[name])
+            where = (begin, end, number, 0.78)
+            bars.add(("strip", name, number), names[name], style[name], where, names[name], _SHORT.get(name, name))
     shown = {epoch for row in rows for _, _, epoch in row.spans if epoch > 0}
     for number, row in enumerate(rows, start=3):
         what = f"{row.device}, {row.label}"
         for begin, end, state in row.spans:
             name, style_ = _state(state)
-            bars.add(("part", name), name, style_, begin, end, number, 0.78, f"{what}<br>{name}")
+            short = str(state) if state > 0 else "torn" if state == TORN else ""
+            bars.add(("part", name), name, style_, (begin, end, number, 0.78), f"{what}<br>{name}", short)
         for begin, end, epoch, stage in row.writes:
             colour = _INK if stage == "being written" else "#7d8791"
             told = f"{what}<br>checkpoint {epoch} {stage}"
-            bars.add(("stage", stage), stage, (colour, ""), begin, end, number + 0.3, 0.16, told)
+            bars.add(("stage", stage), stage, (colour, ""), (begin, end, number + 0.3, 0.16), told, "")
     count = len(rows) + 3
     pitch = 26 if count <= 16 else 18 if count <= 30 else 14
-    height = 150 + pitch * count
+    body = pitch * count
+    height = body + 64 + 118
     ticks = [0, 1, *range(3, count)]
     names_ = [label for label, *_ in strips] + [_row_label(row, rows) for row in rows]
     layout = _layout(height, barmode="overlay")
@@ -142,8 +151,11 @@ def close_up(history: History, window: Window) -> tuple[Figure, str]:
         marks += [(x(m.time_ps), text, colour, dash) for m in happened if window.begin <= m.time_ps < window.end]
     layout["shapes"] = _thin(shapes, 200) + [_line(at, colour, dash) for at, _, colour, dash in marks[:_MOST_MARKS]]
     layout["annotations"] = _labels(marks[:12], x(window.begin), x(window.end))
-    layout["margin"]["t"] = 64
-    layout["legend"] = {**layout["legend"], "y": -56 / max(height - 130, 1), "yanchor": "top"}
+    layout["margin"] |= {"t": 64, "b": 118}
+    layout["uniformtext"] = {"minsize": 9, "mode": "hide"}
+    for key, text, down in (("legend", "<b>above:</b>", 46), ("legend2", "<b>rows:</b>", 84)):
+        title = {"text": text, "side": "left"}
+        layout[key] = {**layout["legend"], "y": -down / body, "yanchor": "top", "title": title}
     if not shown:
         note = (note + " No checkpoint was whole anywhere in this window.").strip()
     return {"data": bars.traces(), "layout": layout}, note
@@ -165,10 +177,11 @@ def whole_run(history: History) -> tuple[Figure, str]:
         pieces = binned(spans)
         if len(pieces) < len(spans):
             note = f"Each column is {words.duration((pieces[0][1] - pieces[0][0]) / _PS)} of the run, divided exactly."
-        for name in names:
-            held = [(b, e, s[name]) for b, e, s in pieces if s.get(name)]
-            if held:
-                data.append(_columns(held, names[name], style[name], axis, x))
+        held = {name: [(b, e, s[name]) for b, e, s in pieces if s.get(name)] for name in names}
+        # The rarest first: what is drawn a pixel wide though it is less must not cover its neighbours.
+        for name in sorted(names, key=lambda name: sum((e - b) * share for b, e, share in held[name])):
+            if held[name]:
+                data.append(_columns(held[name], names[name], style[name], axis, x))
     lost = lost_work(history.stretches)
     lost_unit, lost_scale = time_unit(max((height or 0 for _, height in lost), default=0))
     data.append(
@@ -288,15 +301,19 @@ class _Bars:
         self._names: set[str] = set()
 
     def add(
-        self, kind: Any, name: str, style: tuple[str, str], begin: int, end: int, y: float, width: float, told: str
+        self, kind: Any, name: str, style: tuple[str, str], where: tuple[int, int, float, float], told: str, short: str
     ) -> None:
+        """One bar from *where*[0] to *where*[1] (ps) at a height and of a width; *told* on hovering, *short* inside."""
+        begin, end, y, width = where
         colour, pattern = style
         trace = self._found.get(kind)
         if trace is None:
             trace = self._found[kind] = {
                 "type": "bar", "orientation": "h", "name": name, "x": [], "base": [], "y": [], "width": [],
-                "text": [], "textposition": "none", "marker": _marker(colour, pattern), "legendgroup": name,
-                "showlegend": name not in self._names, "hovertemplate": "%{text}<extra></extra>",
+                "text": [], "customdata": [], "textposition": "inside", "insidetextanchor": "middle", "textangle": 0,
+                "textfont": {"size": 11, "color": _on(colour)}, "marker": _marker(colour, pattern),
+                "legend": "legend" if kind[0] == "strip" else "legend2", "legendgroup": name,
+                "showlegend": name not in self._names, "hovertemplate": "%{customdata}<extra></extra>",
             }  # fmt: skip
             self._names.add(name)
         low, high = self._x(begin), self._x(end)
@@ -304,7 +321,8 @@ class _Bars:
         trace["base"].append(low)
         trace["y"].append(y)
         trace["width"].append(width)
-        trace["text"].append(f"{told}<br>{low:.4g} to {high:.4g} {self._unit}")
+        trace["text"].append(short)
+        trace["customdata"].append(f"{told}<br>{low:.4g} to {high:.4g} {self._unit}")
 
     def traces(self) -> list[Figure]:
         order = {"strip": 0, "part": 1, "stage": 2}
@@ -418,7 +436,8 @@ def _on(colour: str) -> str:
 
 
 def _axis(title: str, **rest: Any) -> Figure:
-    return {"title": {"text": title, "standoff": 8}, "gridcolor": _FAINT, "zeroline": False, "automargin": True, **rest}
+    title_ = {"text": title, "standoff": 8, "font": {"size": 12}}
+    return {"title": title_, "gridcolor": _FAINT, "zeroline": False, "automargin": True, **rest}
 
 
 def _layout(height: int, **rest: Any) -> Figure:

@@ -105,6 +105,7 @@ def _content(result: Result, trace: Trace, topology: Topology | None) -> dict[st
             if crash.get("count")
         ],
         "expectations": _expectations(result),
+        "cases": [(case.name, _changes(case.changes)) for case in topology.cases] if topology else [],
         "verdicts": dict(result.get("verdicts") or {}),
         "warnings": list(result.get("warnings") or ()),
         "closeups": closeups,
@@ -130,7 +131,7 @@ def _numbers(result: Result) -> Iterator[tuple[str, str, str]]:
         yield "work lost by a crash", duration(lost["mean"]), f"on average; {duration(lost['max'])} at most"
     latency = checkpoints.get("commit_latency_s") or {}
     if latency.get("mean") is not None:
-        yield "begin to acknowledged", duration(latency["mean"]), f"99th percentile {duration(latency['p99'])}"
+        yield "until acknowledged", duration(latency["mean"]), f"99th percentile {duration(latency['p99'])}"
     stall = checkpoints.get("stall_s") or {}
     if stall.get("mean") is not None:
         yield "training stands still", duration(stall["mean"]), "for each checkpoint"
@@ -144,6 +145,11 @@ def _expectations(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
     for name, case in (result.get("cases") or {}).items():
         found += [(name, line) for line in case.get("expect") or ()]
     return found
+
+
+def _changes(changes: Mapping[str, Any]) -> str:
+    pairs = ((key, value if isinstance(value, str) else json.dumps(value)) for key, value in changes.items())
+    return ", ".join(f"{key}: {value}" for key, value in pairs)
 
 
 def _pipe_rows(trace: Trace) -> list[tuple[str, Mapping[str, Any]]]:
@@ -160,8 +166,6 @@ def _setting(trace: Trace, topology: Topology | None) -> Iterator[tuple[str, str
     total = sum(part.size_bytes for part in shards)
     told = f"{len(shards)} parts on {len({part.device for part in shards})} devices"
     yield "checkpoint", f"{told}, {size(total)} in all" if total else told
-    if topology is not None and topology.protocol is not None:
-        yield "protocol", str(topology.protocol.kind)
     yield "recovery rule", head.rule.replace("_", " ")
     if topology is not None:
         kinds: dict[str, int] = {}

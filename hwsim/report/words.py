@@ -133,7 +133,7 @@ def duration(seconds: float) -> str:
     for unit, factor in (("ns", 1e9), ("us", 1e6), ("ms", 1e3)):
         if size * factor < 999.5:
             return f"{_short(seconds * factor)} {unit}"
-    for unit, length, next_length in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
+    for unit, length, next_length in (("s", 1, 120), ("min", 60, 3600), ("h", 3600, 172800)):
         if size < next_length:
             return f"{_short(seconds / length)} {unit}"
     return f"{_short(seconds / 86400)} d"
