@@ -1,7 +1,8 @@
 """Events a second: a run of abstract domains against a bare SimPy model that schedules the same number of timeouts.
 
-The bare model is one process a domain that does nothing but wait; the run also keeps every domain's
-content, the protocol's claims and the trace.  Read the ratio, not the rates: they vary with the machine.
+The bare model is one process a domain that waits for the same instants and does nothing else; the run
+also keeps every domain's content, the protocol's claims and the trace.
+Read the ratio, not the rates: they vary with the machine.
 
     python benchmarks/bench_events.py [--domains N] [--checkpoints N] [--profile]
 """
@@ -12,6 +13,7 @@ import argparse
 import cProfile
 import gc
 import pstats
+import random
 import sys
 from pathlib import Path
 from time import process_time
@@ -20,21 +22,25 @@ import simpy
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import builders
+from builders import PS
 
 from hwsim.simulation import Simulation
 
 
-def bare(processes: int, timeouts: int) -> float:
-    """Seconds for so many processes with so many timeouts each."""
+def bare(domains: int, checkpoints: int) -> float:
+    """Seconds for a model in which one process a domain waits for the same instants, and nothing else."""
     env = simpy.Environment()
+    draw = random.Random(1).random
+    delays = [[round(draw() * PS / 5) for _ in range(checkpoints)] for _ in range(domains)]
 
-    def wait(first: int):
-        yield env.timeout(first)
-        for _ in range(timeouts - 1):
-            yield env.timeout(1_000_000_007)
+    def wait(mine: list[int]):
+        before = 0
+        for delay in mine:
+            yield env.timeout(PS + delay - before)
+            before = delay
 
-    for index in range(processes):
-        env.process(wait(index))
+    for mine in delays:
+        env.process(wait(mine))
     gc.disable()
     start = process_time()
     env.run()
@@ -61,7 +67,7 @@ def main() -> None:
     ratios = []
     for _ in range(given.rounds):
         ours, timeouts = run(given.domains, given.checkpoints)
-        theirs = bare(given.domains, timeouts // given.domains)
+        theirs = bare(given.domains, given.checkpoints)
         ratios.append(theirs / ours)
         print(
             f"{timeouts / ours / 1e3:8.0f} k timeouts/s here, {timeouts / theirs / 1e3:8.0f} k bare, "

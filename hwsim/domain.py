@@ -44,6 +44,7 @@ class World:
         self.needs: dict[str, frozenset[str]] = {}  # place -> tokens
         self.holdings = Holdings(self)
         self.domains: dict[str, PersistenceDomain] = {}
+        self.shared: dict[type, Any] = {}  # what the domains of one kind have in common, by its class
 
     def stream(self, *name: str | int) -> random.Random:
         """The random stream of a part of the model, by its name."""
@@ -89,14 +90,20 @@ class Holdings:
         self._world.record(event, subject, place=place, part=part, slot=slot, epoch=epoch,
                            may=None if contents is None else encode(contents), size_bytes=size_bytes)
 
-    def persisted_whole(self, subject: str, place: str, part: str, slot: str, epoch: int) -> None:
-        """`put` of a whole checkpoint that is durable at one instant, without its detours: a run's innermost loop."""
+    def persist_newer(self, subject: str, place: str, part: str, slot: str, epoch: int) -> None:
+        """`put` checkpoint *epoch*, whole and durable at one instant, unless *place* holds a newer one.
+
+        The innermost loop of runs with thousands of domains, so it takes no detours.
+        """
         entry = self._entries.get((part, slot))
         if entry is None:
             entry = self._entries[part, slot] = {}
+        elif place in entry and max(entry[place]) >= epoch:
+            return
         entry[place] = whole(epoch)
         world = self._world
-        world.rows.append((world.env._now, "persisted", subject, place, part, slot, epoch, str(epoch), None, None, None))
+        now: int = world.env._now  # type: ignore[assignment]
+        world.rows.append((now, "persisted", subject, place, part, slot, epoch, str(epoch), None, None, None))
 
     def read(self, part: str, slot: str) -> Contents:
         """What a reader finds now under (*part*, *slot*)."""

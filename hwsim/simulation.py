@@ -106,7 +106,8 @@ class Simulation:
         uses = self.world.flows.use()
         busiest = max(uses, key=lambda name: uses[name].bound_ps, default=None)
         network = self.building.network
-        events = Counter(row[1] for row in self.trace.rows)
+        talks = network is not None or self.job.message_delay is not None
+        events = Counter(row[1] for row in self.trace.rows) if talks else Counter()
         return {
             "bound_by": busiest if busiest is not None and uses[busiest].bound_ps else None,
             "pipes": {

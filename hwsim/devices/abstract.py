@@ -12,11 +12,11 @@ Not modelled: anything of a real device.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from hwsim.contents import whole
 from hwsim.distributions import Distribution
 from hwsim.domain import IOLost, PersistenceDomain, World
 from hwsim.quantities import Delay, Params, SignedDelay
@@ -89,32 +89,85 @@ class AbstractDomain(PersistenceDomain, kind="abstract"):
 
         *then* is called with *placed* and the epoch, unless the domain crashed or the job was torn down before.
         """
-        env, delay, random = self.env, self._delay, self._draws.random
+        world, env, uniform, delay = self.world, self.env, self._draws.random, self._delay.at
+        if _Landings not in world.shared:
+            world.shared[_Landings] = _Landings(world)
+        landings: _Landings = world.shared[_Landings]
 
         def save(slot: str, epoch: int, job: Any, then: Callable[[Any, int], None], placed: Any) -> None:
-            if not self.up:
-                return
-            crashes, generation = self._crashes, job.generation
-
-            def due(_: simpy.Event) -> None:
-                if crashes == self._crashes and generation == job.generation:
-                    self._persisted(part, slot, epoch)
-                    then(placed, epoch)
-
-            env.timeout(delay.at(random())).callbacks.append(due)
+            if self.up:
+                if not landings.fresh:
+                    landings.expect()
+                landings.serial = serial = landings.serial + 1
+                at: int = env._now + delay(uniform())  # type: ignore[assignment]
+                landings.fresh.append(
+                    (at, serial, self, part, slot, epoch, self._crashes, job, job.generation, then, placed)
+                )
 
         return save
 
     def _persisted(self, part: str, slot: str, epoch: int) -> None:
-        holdings = self.world.holdings
-        held = holdings.at(self.media, part, slot)
-        if held is None or max(held) < epoch:
-            holdings.put("persisted", self.name, self.media, part, slot, whole(epoch), epoch=epoch)
+        self.world.holdings.persist_newer(self.name, self.media, part, slot, epoch)
 
     def stop(self, crash_kind: str) -> None:
         """What is under way is gone; what is durable stays."""
         self._crashes += 1
         super().stop(crash_kind)
+
+
+_Landing = tuple[int, int, AbstractDomain, str, str, int, int, Any, int, Callable[[Any, int], None], Any]
+
+
+class _Landings:
+    """What is under way in all abstract domains of a world, with one timer for the next of it.
+
+    Delays that begin at one instant are sorted once into a run; a heap holds the runs by what is next in
+    each.  Thousands of timers would otherwise lie in the event queue all at once.
+    """
+
+    def __init__(self, world: World) -> None:
+        from simpy.events import Timeout
+
+        self.fresh: list[_Landing] = []  # begun at this instant
+        self.serial = 0
+        self._env = world.env
+        self._timeout = Timeout
+        self._persist = world.holdings.persist_newer
+        self._runs: list[tuple[int, int, list[_Landing]]] = []  # (time, serial, landings with the next one last)
+        self._timer_at: int | None = None
+
+    def expect(self) -> None:
+        """Something begins: sort it in once everything of this instant has begun."""
+        self._timeout(self._env, 0).callbacks.append(self._sort)
+
+    def _sort(self, _: object) -> None:
+        run, self.fresh = self.fresh, []
+        run.sort(reverse=True)
+        heappush(self._runs, (run[-1][0], run[-1][1], run))
+        self._wake(None)
+
+    def _wake(self, _: object) -> None:
+        env, runs = self._env, self._runs
+        now = env._now
+        if self._timer_at == now:
+            self._timer_at = None
+        while runs and runs[0][0] <= now:
+            run = runs[0][2]
+            _at, _serial, domain, part, slot, epoch, crashes, job, generation, then, placed = run.pop()
+            if not run:
+                heappop(runs)
+            elif len(runs) == 1:
+                runs[0] = (run[-1][0], run[-1][1], run)
+            else:
+                heapreplace(runs, (run[-1][0], run[-1][1], run))
+            if crashes == domain._crashes and generation == job.generation:
+                self._persist(domain.name, domain.media, part, slot, epoch)
+                then(placed, epoch)
+        if runs:
+            at = runs[0][0]
+            if self._timer_at is None or at < self._timer_at:
+                self._timer_at = at
+                self._timeout(env, at - now).callbacks.append(self._wake)
 
 
 class _Save:
