@@ -35,6 +35,7 @@ from hwsim.recovery import (
     classify,
     protected,
     rules_ask_each_shard,
+    rules_check,
 )
 from hwsim.trace import Strike, Trace
 
@@ -378,9 +379,10 @@ class Replay:
         self.timeline = timeline
         self.takes = takes
         self.names = [part.name for part in timeline.parts]
-        self.durable = DurableState(timeline.parts)
-        self.rule_params = timeline.header.rule_params
-        self.asks_each_shard = rules_ask_each_shard(timeline.header.rule, self.rule_params)
+        rule, params = timeline.header.rule, timeline.header.rule_params
+        self.durable = DurableState(timeline.parts, unchecked=not rules_check(rule, params))
+        self.rule_params = params
+        self.asks_each_shard = rules_ask_each_shard(rule, params)
         # the epoch vector
         self.newest: list[int | None] = [None] * len(timeline.parts)
         self.counts: dict[int, int] = {}  # newest -> parts

@@ -156,9 +156,6 @@ def _first_existing(copies: Iterable[Contents]) -> Contents:
     return frozenset(members)
 
 
-_UNCHANGED = _Step((), (), (), (), 0, 0, 0)
-
-
 def _per_shard(
     copies: dict[tuple[int, int], int], shard: int, leave: Iterable[int], enter: Iterable[int]
 ) -> tuple[list[int], list[int]]:
@@ -189,9 +186,10 @@ class DurableState:
     `shards` counts the shards; parts of shard -1 are records (such as a manifest).  A shard's copies are
     tried in the order of their `copy` number.  `changed` is set by any change that some question about all shards
     together might notice (`rules_ask_each_shard` tells which rules ask more); whoever asks may reset it.
+    Not *unchecked*: readings of first copies (`joint`, `may_lack`, `reading`) will not be asked for.
     """
 
-    def __init__(self, parts: Iterable[Part]) -> None:
+    def __init__(self, parts: Iterable[Part], *, unchecked: bool = True) -> None:
         ordered = sorted(parts, key=lambda part: (part.shard, part.copy))
         self.parts: tuple[Part, ...] = tuple(ordered)
         shards = sorted({part.shard for part in ordered if part.shard >= 0})
@@ -208,6 +206,7 @@ class DurableState:
             else:
                 self._record_copies.setdefault(part.name.partition(".copy")[0], []).append(index)
         self._copied = any(len(copies) > 1 for copies in self._copies)
+        self._unchecked = unchecked
         self._slots: dict[str, _Slot] = {}
         self._records: dict[tuple[int, str], Contents] = {}
         self._entries = 0  # shard entries that may exist
@@ -248,25 +247,35 @@ class DurableState:
         else:
             found.held[index] = contents
         if self._copied:
-            leave, enter = _per_shard(found.copies_may, shard, step.leave, step.enter)
-            self._count(found.any_may, leave, enter, reach=True)
-            leave, enter = _per_shard(found.copies_sure, shard, step.leave_sure, step.enter_sure)
-            self._count(found.any_sure, leave, enter)
-            reading = _first_existing([found.held.get(copy, NOTHING_FOR_SURE) for copy in self._copies[shard]])
-            old = found.reading.get(shard, NOTHING_FOR_SURE)
-            if reading == old:
-                step = _UNCHANGED
-            else:
-                found.reading[shard] = reading
-                step = _step(old, reading)
-        self._count(found.may, step.leave, step.enter, reach=not self._copied)
-        self._count(found.sure, step.leave_sure, step.enter_sure)
-        if step.hopeless:
-            found.hopeless += step.hopeless
-            self.changed |= found.hopeless <= 1
+            if step.leave or step.enter:
+                leave, enter = _per_shard(found.copies_may, shard, step.leave, step.enter)
+                self._count(found.any_may, leave, enter, reach=True)
+            if step.leave_sure or step.enter_sure:
+                leave, enter = _per_shard(found.copies_sure, shard, step.leave_sure, step.enter_sure)
+                self._count(found.any_sure, leave, enter)
+            if self._unchecked:
+                self._read_first(found, shard)
+        else:
+            self._count_readings(found, step, reach=True)
         if not found.held:
             del self._slots[slot]
             self.changed = True
+
+    def _read_first(self, found: _Slot, shard: int) -> None:
+        """Some copy changed: so may the first that exists."""
+        reading = _first_existing([found.held.get(copy, NOTHING_FOR_SURE) for copy in self._copies[shard]])
+        old = found.reading.get(shard, NOTHING_FOR_SURE)
+        if reading != old:
+            found.reading[shard] = reading
+            self._count_readings(found, _step(old, reading), reach=False)
+
+    def _count_readings(self, found: _Slot, step: _Step, reach: bool) -> None:
+        self._count(found.may, step.leave, step.enter, reach)
+        if step.leave_sure or step.enter_sure:
+            self._count(found.sure, step.leave_sure, step.enter_sure)
+        if step.hopeless:
+            found.hopeless += step.hopeless
+            self.changed |= found.hopeless <= 1
 
     def _count(self, counts: dict[int, int], leave: Iterable[int], enter: Iterable[int], reach: bool = False) -> None:
         """Move one shard from *leave* to *enter*; notice what so becomes, or ceases to be, true of none or of all."""
@@ -536,6 +545,11 @@ def rules_ask_each_shard(rule: str, params: Mapping[str, Any]) -> bool:
     if rule == "in_place":
         return bool(params.get("slots", "in_place") != "in_place")
     return bool(params.get("recover_by", "coordinator") == "each_rank")
+
+
+def rules_check(rule: str, params: Mapping[str, Any]) -> bool:
+    """Whether this rule looks only for whole copies of the checkpoint it wants, wherever they are."""
+    return rule == "manifest" and bool(params.get("checksum", True))
 
 
 RULES: dict[str, Rule] = {"in_place": in_place, "manifest": manifest}
