@@ -163,6 +163,28 @@ def test_a_second_line_without_copy_is_another_shard_of_the_same_sources(write: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("to", "into", "sync"),
+    [
+        ("nvme", "media", "flush"),
+        ("nvme, sync: none", "media", "none"),
+        ("nvme, into: page_cache", "page_cache", "flush"),
+        ("host", "dram", "completion"),
+        ("host, into: tmpfs, sync: none", "tmpfs", "none"),
+        ("node2/nvme1", "media", "flush"),
+        ("store", "media", "flush"),
+    ],
+)
+def test_what_is_left_out_of_a_shard_line_is_what_its_device_does(write: Any, to: str, into: str, sync: str) -> None:
+    text = BASE.replace("to: nvme}", f"to: {to}}}")
+    text = text.replace("  sw:", "  store: {kind: nvme, profile: enterprise_plp_gen4, count: 2}\n  sw:")
+    text = text.replace("workload:", '  - {from: "store*", to: sw, kind: ethernet, rate: 1Gb/s, delay: 1us}\nworkload:')
+    shards = load(write(text)).shards
+    assert {(shard.into, shard.sync) for shard in shards} == {(into, sync)}
+    if to == "store":  # sources take the devices outside nodes in turn
+        assert [shard.device for shard in shards] == ["store0", "store1"] * 4 + ["store0"]
+
+
 def test_precedence_of_profiles_keys_and_overrides(write: Any) -> None:
     text = BASE.replace("profile: enterprise_plp_gen4,", "profile: enterprise_plp_gen4, write: 1GB/s, queue_depth: 3,")
     text += """\
@@ -314,6 +336,9 @@ def test_the_coordinator_and_the_place_of_its_record(write: Any) -> None:
 
 def test_changes_are_made_before_anything_is_read(write: Any) -> None:
     path = write(BASE)
+    whole = load(path, ["workload.shards=[{from: 'node*/gpu*', size: 1GB, to: host}]", "links.0.loss=1e-3"])
+    assert {(shard.into, shard.size_bytes) for shard in whole.shards} == {("dram", 10**9)}
+    assert {link.params.loss for link in whole.links} == {1e-3}
     topology = load(path, ["workload.shards.0.sync=fua", "nodes.node.count=2", ("override.node1/nvme0.plp", False)], 9)
     assert {shard.sync for shard in topology.shards} == {"fua"}
     assert len(topology.nodes) == 2

@@ -52,6 +52,7 @@ class Hardware:
     links: dict[str, LinkSpec] = field(default_factory=dict)
     domains: dict[str, tuple[str, ...]] = field(default_factory=dict)
     domain_paths: dict[str, Path] = field(default_factory=dict)
+    nested_domains: set[str] = field(default_factory=set)  # those that are members of another
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)  # key in `nodes` -> its nodes
     group_of: dict[str, str] = field(default_factory=dict)  # node -> key in `nodes`
     inside: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)  # node -> device key -> devices
@@ -195,7 +196,9 @@ class HardwareReader:
         counted = {"count": keys.pop("count")} if "count" in keys else {}
         line = document.validate(CountLine, counted, path)
         kind = keys.get("kind")
+        unknown_profile = keys.get("profile") is not None
         profile = self._profile((*path, "profile"), keys.pop("profile", None))
+        unknown_profile = unknown_profile and profile is None
         if kind is None and profile is not None:
             kind = profile.kind
         if kind is None:
@@ -211,7 +214,7 @@ class HardwareReader:
                 _profiles_of(kind, self.profiles),
             )
             kind = ""
-        elif profile is None and (*path, "profile") in document.marks.values:
+        elif unknown_profile:
             kind = ""  # the profile is the mistake, not the figures that it would have brought
         keys["kind"] = kind
         self._layers.append(_Layer(path, keys, profile))
@@ -259,8 +262,6 @@ class HardwareReader:
                     draft.layers = (*draft.layers, layer)
                     continue
                 break  # the first device shows what is wrong
-            if targets and profile is None and (*path, "profile") in self.document.marks.values:
-                self.hardware.complete = False
 
     def _build(self, draft: _Draft) -> tuple[BaseModel, frozenset[str], tuple[Figure, ...]] | None:
         """Params, written keys and figures of a device; mistakes of equal drafts are told once."""
@@ -472,6 +473,7 @@ class HardwareReader:
                     members.remove(key)
                 direct[key] = tuple(members)
                 self.hardware.domain_paths[key] = ("failure_domains", key)
+        self.hardware.nested_domains = {member for members in direct.values() for member in members if member in direct}
         for name in direct:
             if self._cycle(name, direct) is None:
                 self.hardware.domains[name] = tuple(self._members(name, direct))

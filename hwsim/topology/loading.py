@@ -157,7 +157,7 @@ class _Loader:
                 self._judge_key(("cases", str(self.case), "expect", expectation.key), expectation, known)
         warm_up = self._warm_up(header, workload)
         for name, domain_path in hardware.domain_paths.items():
-            if name not in striker.used_domains and not self._nested(name):
+            if name not in striker.used_domains and name not in hardware.nested_domains:
                 document.warn(domain_path, "no fault and no what-if names this failure domain")
         if document.mistakes or header is None or workload is None or protocol is None:
             return None
@@ -285,11 +285,6 @@ class _Loader:
         first = getattr(workload, "first", None)
         first = interval if first is None else first
         return next((time for time in (first + interval, first) if time < header.horizon), 0)
-
-    def _nested(self, name: str) -> bool:
-        section = self.data.get("failure_domains")
-        text = json.dumps(section)
-        return isinstance(section, dict) and f'"{name}"' in text.replace(f'"{name}": ', "")
 
     # -- expect and cases ------------------------------------------------------------------------
 

@@ -11,20 +11,22 @@ from hwsim.topology.kinds import device_kinds
 from hwsim.topology.names import Names, is_glob
 from hwsim.topology.spec import ShardSpec
 from hwsim.topology.yaml_source import Path
+from hwsim.units import format_size
 from hwsim.workloads.checkpoint import Shards
 
 ABSTRACT = "abstract"
 # What each kind can hold a shard in, and what a writer may wait for there.
-INTO: Mapping[str, frozenset[str]] = {
-    "nvme": frozenset({"media", "page_cache"}),
-    "host": frozenset({"dram", "tmpfs"}),
-    ABSTRACT: frozenset({"media"}),
+# The first is meant where `into` is left out; a flush, or else the completion, where `sync` is.
+INTO: Mapping[str, tuple[str, ...]] = {
+    "nvme": ("media", "page_cache"),
+    "host": ("dram", "tmpfs"),
+    ABSTRACT: ("media",),
 }
-SYNC: Mapping[str, frozenset[str]] = {
-    "media": frozenset({"none", "completion", "flush", "fua"}),
-    "page_cache": frozenset({"none", "completion", "flush"}),
-    "dram": frozenset({"none", "completion"}),
-    "tmpfs": frozenset({"none", "completion"}),
+SYNC: Mapping[str, tuple[str, ...]] = {
+    "media": ("none", "completion", "flush", "fua"),
+    "page_cache": ("none", "completion", "flush"),
+    "dram": ("none", "completion"),
+    "tmpfs": ("none", "completion"),
 }
 SOURCES = frozenset({"gpu", "host"})
 
@@ -77,6 +79,8 @@ class Placer:
         self.names = names
         self.hardware = hardware
         self.fabric = Fabric(hardware)
+        self._position = {node: i for ring in hardware.groups.values() for i, node in enumerate(ring)}
+        self._ranks = {name: rank for rank, name in enumerate(hardware.devices)}
         self._placed: list[ShardSpec] = []
         self._shards: list[_Shard] = []
         self._newest: dict[str, _Shard] = {}  # source -> its newest shard
@@ -89,7 +93,23 @@ class Placer:
         """
         for index, line in enumerate(lines):
             self._line(line, (*path, index))
+        self._memory(path)
         return tuple(sorted(self._placed, key=lambda spec: (spec.shard, spec.copy)))
+
+    def _memory(self, path: Path) -> None:
+        """No host can hold more in its memory than it has."""
+        held: dict[str, int] = {}
+        for spec in self._placed:
+            if spec.into in ("dram", "tmpfs"):
+                held[spec.device] = held.get(spec.device, 0) + spec.size_bytes
+        for device, size in held.items():
+            memory = getattr(self.hardware.devices[device].params, "dram", None)
+            if memory is not None and size > memory:
+                problem = (
+                    f"{format_size(size)} a checkpoint go into the memory of '{device}', which is {format_size(memory)}"
+                )
+                self.document.wrong(path, problem, "write smaller shards, or the host's `dram`")
+                return
 
     def _line(self, line: Shards, path: Path) -> None:
         document = self.document
@@ -107,7 +127,7 @@ class Placer:
                     f"name a {' or a '.join(sorted(SOURCES))}",
                 )
                 return
-        sources.sort(key=self._rank)
+        sources.sort(key=self._ranks.__getitem__)
         if line.copies == 0 and line.size is None:
             document.wrong(path, "lacks `size`", "write the bytes of one shard, such as size: 13.1GB", key=True)
             return
@@ -120,7 +140,8 @@ class Placer:
             among = within.get(node, 0)
             within[node] = among + 1
             device = self._destination(line, path, source, position, among)
-            if device is None or not self._fits(line, path, device):
+            how = None if device is None else self._fits(line, path, source, device)
+            if device is None or how is None:
                 return  # one source shows what is wrong with the line
             if self.hardware.complete and not self.fabric.joined(source, device):
                 document.wrong(
@@ -129,7 +150,7 @@ class Placer:
                     "join their nodes in `links`, directly or through switches",
                 )
                 return
-            if not self._add(line, path, source, device):
+            if not self._add(line, path, source, device, how):
                 return
 
     def _abstract(self, line: Shards, path: Path) -> None:
@@ -150,13 +171,8 @@ class Placer:
                     key=True,
                 )
                 return
-            if not self._add(line, path, None, device):
+            if not self._add(line, path, None, device, (line.into, line.sync)):
                 return
-
-    def _rank(self, source: str) -> int:
-        if not hasattr(self, "_ranks"):
-            self._ranks = {name: rank for rank, name in enumerate(self.hardware.devices)}
-        return self._ranks[source]
 
     def _destination(self, line: Shards, path: Path, source: str, position: int, among: int) -> str | None:
         """The device that one source's shard goes to."""
@@ -232,47 +248,45 @@ class Placer:
                 "raise `count`, or write same",
             )
             return None
-        return ring[(ring.index(node) + step) % len(ring)]
+        return ring[(self._position[node] + step) % len(ring)]
 
-    def _fits(self, line: Shards, path: Path, device: str) -> bool:
-        kind = self.hardware.devices[device].kind
-        if kind == ABSTRACT:
-            self.document.wrong(
-                (*path, "from"),
-                f"'{device}' is abstract: it has its own delays, and no source",
-                "leave `from` out",
-                key=True,
-            )
-            return False
-        places = INTO.get(kind)
+    def _fits(self, line: Shards, path: Path, source: str, device: str) -> tuple[str, str] | None:
+        """What the bytes are written into and what the writer waits for; None where this device cannot do it."""
+        document = self.document
+        spec, origin = self.hardware.devices[device], self.hardware.devices[source]
+        if spec.kind == ABSTRACT:
+            problem = f"'{device}' is abstract: it has its own delays, and no source"
+            document.wrong((*path, "from"), problem, "leave `from` out", key=True)
+            return None
+        places = INTO.get(spec.kind)
         if places is None:
-            self.document.wrong(
-                (*path, "to"),
-                f"'{device}' is a {kind}, which holds no shards",
-                f"write a {' or a '.join(known for known in INTO if known in device_kinds())}",
+            holders = " or a ".join(known for known in INTO if known in device_kinds())
+            document.wrong((*path, "to"), f"'{device}' is a {spec.kind}, which holds no shards", f"write a {holders}")
+            return None
+        into = line.into if "into" in line.model_fields_set else places[0]
+        if into not in places:
+            remedy = f"write into: {' or '.join(places)}"
+            document.wrong((*path, "into"), f"a {spec.kind} holds no shards in {into}", remedy)
+            return None
+        if into == "page_cache" and spec.node is None:
+            document.wrong(
+                (*path, "into"), f"'{device}' sits in no node, so no page cache lies above it", "write into: media"
             )
-            return False
-        if line.into not in places:
-            written = (*path, "into") in self.document.marks.values
-            self.document.wrong(
-                (*path, "into") if written else path,
-                f"a {kind} holds no shards in {line.into}" if written else "lacks `into`",
-                f"write into: {' or '.join(sorted(places))}",
-                key=not written,
-            )
-            return False
-        if line.sync not in SYNC[line.into]:
-            written = (*path, "sync") in self.document.marks.values
-            self.document.wrong(
-                (*path, "sync") if written else path,
-                f"a writer into {line.into} cannot wait for {line.sync}" if written else "lacks `sync`",
-                f"write sync: {' or '.join(sorted(SYNC[line.into]))}",
-                key=not written,
-            )
-            return False
-        return True
+            return None
+        waits = SYNC[into]
+        sync = line.sync if "sync" in line.model_fields_set or line.sync in waits else "completion"
+        if sync not in waits:
+            remedy = f"write sync: {' or '.join(waits)}"
+            document.wrong((*path, "sync"), f"a writer into {into} cannot wait for {sync}", remedy)
+            return None
+        memory = getattr(origin.params, "hbm", None)
+        if line.size is not None and memory is not None and line.size > memory:
+            problem = f"{format_size(line.size)} cannot come from '{source}', whose memory is {format_size(memory)}"
+            document.wrong((*path, "size"), problem, "write a smaller shard, or the GPU's `hbm`")
+            return None
+        return into, sync
 
-    def _add(self, line: Shards, path: Path, source: str | None, device: str) -> bool:
+    def _add(self, line: Shards, path: Path, source: str | None, device: str, how: tuple[str, str]) -> bool:
         owner = source if source is not None else device
         if line.copies == 0:
             shard = _Shard(len(self._shards), line.size or 0)
@@ -305,7 +319,5 @@ class Placer:
         shard.copies.add(line.copies)
         shard.devices.add(device)
         part = f"shard{shard.number}" + (f".copy{line.copies}" if line.copies else "")
-        self._placed.append(
-            ShardSpec(part, shard.number, line.copies, source, device, shard.size_bytes, line.into, line.sync)
-        )
+        self._placed.append(ShardSpec(part, shard.number, line.copies, source, device, shard.size_bytes, *how))
         return True
