@@ -65,13 +65,11 @@ def read_parquet(path: str | PathLike[str]) -> Trace:
             metadata = {bytes(key).decode(): bytes(value).decode() for key, value in found}
             trace = _headed(path, metadata)
             kind = database.execute(f"SELECT typeof(any_value(time_ps)) FROM read_parquet({source})").fetchall()[0][0]
-            time = "time_ps" if kind == "BIGINT" else f"CAST(time_ps // {_SECOND} AS BIGINT), time_ps % {_SECOND}"
+            time = "time_ps" if kind == "BIGINT" else "CAST(time_ps AS HUGEINT)"  # `//` of a DECIMAL rounds
             others = ", ".join(COLUMNS[1:])
             rows: list[Any] = database.execute(f"SELECT {time}, {others} FROM read_parquet({source})").fetchall()
         except (duckdb.Error, UnicodeDecodeError) as error:
             raise UserError(f"{path}: not a trace of hwsim: {str(error).splitlines()[0]}") from error
-    if rows and len(rows[0]) > len(COLUMNS):
-        rows = [(seconds * _SECOND + int(rest), *others) for seconds, rest, *others in rows]
     trace.rows = rows
     return trace
 
