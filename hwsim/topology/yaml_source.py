@@ -24,7 +24,7 @@ from hwsim.errors import Mistake
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 32
-MAX_VALUES = 200_000  # after aliases are expanded
+MAX_VALUES = 500_000  # before and after aliases are expanded
 
 Path = tuple[str | int, ...]
 
@@ -222,7 +222,7 @@ class _Builder:
         stack: list[_Sequence | _Mapping] = []
         open_anchors: list[str | None] = []
         anchors: dict[str, _Node] = {}
-        documents = 0
+        documents = nodes = 0
         for event in self._events(text):
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
@@ -248,6 +248,9 @@ class _Builder:
                 continue
             if not isinstance(event, yaml.NodeEvent):
                 continue
+            nodes += 1
+            if nodes > 2 * MAX_VALUES:  # keys are nodes too
+                raise _Refused(*_at(event), f"holds more than {MAX_VALUES:,} values", "write counts and globs")
             tag = getattr(event, "tag", None)
             if tag is not None and tag != "!":
                 self._mistake(
