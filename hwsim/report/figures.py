@@ -12,7 +12,18 @@ from typing import Any
 from hwsim.contents import TORN
 from hwsim.crash_timeline import INDETERMINATE
 from hwsim.report import words
-from hwsim.report.history import GONE, Checkpoint, History, Row, Window, binned, lost_work, strip
+from hwsim.report.history import (
+    GONE,
+    MOST_STRETCHES,
+    Checkpoint,
+    History,
+    Row,
+    Window,
+    binned,
+    lost_band,
+    lost_work,
+    strip,
+)
 
 Figure = dict[str, Any]
 
@@ -34,7 +45,7 @@ OUTCOME_STYLE = {
     "silent_corrupt": ("#c8442d", "x"),
     "silent_mixed": ("#f0a030", "/"),
 }
-_CHECKPOINT_SHADES = ("#a9d3c0", "#3d8f73", "#d3e9df", "#25614d")  # neighbours differ
+_CHECKPOINT_SHADES = ("#8cc7ae", "#3d8f73", "#bfe0d1", "#25614d")  # neighbours differ
 _SHORT = {  # what fits into a bar
     "uniform": "one checkpoint", "indeterminate": "in doubt", "dark": "down", "correct_latest": "the newest",
     "correct_older": "an older one", "refused": "refuses", "hang": "hangs", "crash_loop": "crashes",
@@ -43,6 +54,7 @@ _SHORT = {  # what fits into a bar
 }  # fmt: skip
 _INITIAL, _INK, _FAINT, _GOOD, _ALARM = "#e9ecef", "#1f2933", "#dfe3e8", "#2e7d5b", "#b3261e"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_LEGENDS = ("legend", "legend2")  # of a close-up: its strips, its rows
 _MOST_MARKS = 60  # crashes drawn one by one
 _MOST_POINTS = 1200
 _PS = 10**12
@@ -124,7 +136,9 @@ def close_up(history: History, window: Window) -> tuple[Figure, str]:
     count = len(rows) + 3
     pitch = 26 if count <= 16 else 18 if count <= 30 else 14
     body = pitch * count
-    height = body + 64 + 118
+    traces = bars.traces()
+    below = [52 + 24 * _lines(t["name"] for t in traces if t["legend"] == key and t["showlegend"]) for key in _LEGENDS]
+    height = body + 64 + sum(below) - 30
     ticks = [0, 1, *range(3, count)]
     names_ = [label for label, *_ in strips] + [_row_label(row, rows) for row in rows]
     layout = _layout(height, barmode="overlay")
@@ -147,18 +161,19 @@ def close_up(history: History, window: Window) -> tuple[Figure, str]:
             marks.append((x(checkpoint.committed), f"{checkpoint.epoch} acknowledged", _GOOD, "solid"))
     for happened, text, colour, dash in (
         (history.strikes, "crash", _ALARM, "solid"), (history.recoveries, "recovered", _GOOD, "dash"),
+        (history.resumed, "training goes on", _GOOD, "dash"),
     ):  # fmt: skip
         marks += [(x(m.time_ps), text, colour, dash) for m in happened if window.begin <= m.time_ps < window.end]
     layout["shapes"] = _thin(shapes, 200) + [_line(at, colour, dash) for at, _, colour, dash in marks[:_MOST_MARKS]]
     layout["annotations"] = _labels(marks[:12], x(window.begin), x(window.end))
-    layout["margin"] |= {"t": 64, "b": 118}
+    layout["margin"] |= {"t": 64, "b": sum(below) - 30}
     layout["uniformtext"] = {"minsize": 9, "mode": "hide"}
-    for key, text, down in (("legend", "<b>above:</b>", 46), ("legend2", "<b>rows:</b>", 84)):
+    for key, text, down in zip(_LEGENDS, ("<b>above:</b>", "<b>rows:</b>"), (46, below[0]), strict=True):
         title = {"text": text, "side": "left"}
         layout[key] = {**layout["legend"], "y": -down / body, "yanchor": "top", "title": title}
     if not shown:
         note = (note + " No checkpoint was whole anywhere in this window.").strip()
-    return {"data": bars.traces(), "layout": layout}, note
+    return {"data": traces, "layout": layout}, note
 
 
 def whole_run(history: History) -> tuple[Figure, str]:
@@ -170,24 +185,21 @@ def whole_run(history: History) -> tuple[Figure, str]:
 
     data: list[Figure] = []
     note = ""
+    width = history.width()
     for key, style, names, axis in (
         ("raw", RAW_STYLE, words.RAW, "y"), ("outcome", OUTCOME_STYLE, words.OUTCOMES, "y2"),
     ):  # fmt: skip
         spans = strip(history.stretches, key)
-        pieces = binned(spans)
+        pieces = binned(spans, width)
         if len(pieces) < len(spans):
             note = f"Each column is {words.duration((pieces[0][1] - pieces[0][0]) / _PS)} of the run, divided exactly."
         held = {name: [(b, e, s[name]) for b, e, s in pieces if s.get(name)] for name in names}
         # The rarest first: what is drawn a pixel wide though it is less must not cover its neighbours.
         for name in sorted(names, key=lambda name: sum((e - b) * share for b, e, share in held[name])):
             if held[name]:
-                data.append(_columns(held[name], names[name], style[name], axis, x))
-    lost = lost_work(history.stretches)
-    lost_unit, lost_scale = time_unit(max((height or 0 for _, height in lost), default=0))
-    data.append(
-        _curve([x(t) for t, _ in lost], [None if h is None else _round(h / lost_scale) for _, h in lost],
-               "work lost by a crash", _INK, "y3", f"%{{y:.3g}} {lost_unit} lost", legend=False)
-    )  # fmt: skip
+                data.append(_columns(held[name], names[name], style[name], axis, list(style).index(name), x))
+    lost_data, lost_unit = _lost(history, x)
+    data += lost_data
     for name, colour, points in (
         ("newest begun", "#93a1b0", [(c.begun, c.epoch) for c in history.checkpoints]),
         ("acknowledged", _GOOD, _restored(history)),
@@ -204,6 +216,8 @@ def whole_run(history: History) -> tuple[Figure, str]:
     layout["yaxis2"] = {**plain, "domain": [0.68, 0.81], "range": [0, 1]}
     grid = {**flat, "gridcolor": _FAINT, "rangemode": "tozero"}
     layout["yaxis3"] = {**grid, "domain": [0.3, 0.61], "ticksuffix": f" {lost_unit}"}
+    if not lost_unit:
+        layout["yaxis3"] |= {"range": [0, 1], "showticklabels": False}
     layout["yaxis4"] = {**grid, "domain": [0, 0.22], "tickformat": "d"}
     titles = ((1.0, "what a crash finds"), (0.81, "what recovery hands back"), (0.61, "work a crash would lose"),
               (0.22, "checkpoint number"))  # fmt: skip
@@ -212,6 +226,11 @@ def whole_run(history: History) -> tuple[Figure, str]:
          "text": f"<b>{text}</b>", "font": {"size": 12, "color": _INK}}
         for y, text in titles
     ]  # fmt: skip
+    if not lost_unit:
+        layout["annotations"].append(
+            {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.45, "showarrow": False,
+             "text": "nothing to restore, or nothing to lose"}
+        )  # fmt: skip
     shapes: list[Figure] = []
     if len(history.strikes) <= _MOST_MARKS:
         shapes = [_line(x(mark.time_ps), _ALARM, "dot") for mark in history.strikes]
@@ -230,6 +249,30 @@ def whole_run(history: History) -> tuple[Figure, str]:
     layout["legend"] = {**layout["legend"], "y": -0.1, "yanchor": "top"}
     _legend_once(data)
     return {"data": data, "layout": layout}, note
+
+
+def _lost(history: History, x: Any) -> tuple[list[Figure], str]:
+    """The work a crash would lose, as a line, or as a band where it has too many corners; and its unit, if any."""
+    corners = lost_work(history.stretches)
+    most = max((height or 0 for _, height in corners), default=0)
+    if not most:
+        return [], ""
+    unit, scale = time_unit(most)
+    unit = {"days": "d", "hours": "h", "minutes": "min"}.get(unit, unit)
+
+    def y(height: int | None) -> float | None:
+        return None if height is None else _round(height / scale)
+
+    if len(corners) <= 2 * MOST_STRETCHES:
+        line = _curve([x(t) for t, _ in corners], [y(h) for _, h in corners], "work lost by a crash", _INK, "y3",
+                      f"%{{y:.3g}} {unit} lost", legend=False)  # fmt: skip
+        return [line], unit
+    band = lost_band(history.stretches, history.width())
+    at = [x(t) for t, _, _ in band]
+    hover = f"%{{y:.3g}} {unit}"
+    least = _curve(at, [y(low) for _, low, _ in band], "least work lost", "#7d8791", "y3", "at least " + hover)
+    highest = _curve(at, [y(high) for *_, high in band], "most work lost", _INK, "y3", "at most " + hover)
+    return [least, highest | {"fill": "tonexty", "fillcolor": "rgba(31,41,51,0.08)"}], unit
 
 
 def commit_costs(checkpoints: Sequence[Checkpoint]) -> Figure | None:
@@ -338,7 +381,7 @@ def _state(state: int) -> tuple[str, tuple[str, str]]:
     if state == GONE:
         return "nothing: its memory goes with the crash", ("#ffffff", "")
     if state == 0:
-        return "no checkpoint yet (the initial state)", (_INITIAL, "")
+        return "holds no checkpoint", (_INITIAL, "")
     return f"holds checkpoint {state}", (_CHECKPOINT_SHADES[state % len(_CHECKPOINT_SHADES)], "")
 
 
@@ -348,12 +391,12 @@ def _row_label(row: Row, rows: Sequence[Row]) -> str:
 
 
 def _columns(
-    held: Sequence[tuple[int, int, float]], name: str, style: tuple[str, str], axis: str, x: Any
+    held: Sequence[tuple[int, int, float]], name: str, style: tuple[str, str], axis: str, rank: int, x: Any
 ) -> Figure:
     colour, _ = style
     return {
         "type": "bar", "name": name, "yaxis": axis, "legendgroup": name,
-        "x": [x((begin + end) // 2) for begin, end, _ in held],
+        "legendrank": rank, "x": [x((begin + end) // 2) for begin, end, _ in held],
         "width": [_round(x(end) - x(begin), 9) for begin, end, _ in held],
         "y": [_round(share) for _, _, share in held], "marker": {"color": colour, "line": {"width": 0}},
         "customdata": [words.percent(share) for _, _, share in held],
@@ -393,6 +436,11 @@ def _labels(marks: Iterable[tuple[float, str, str, str]], low: float, high: floa
              "showarrow": False, "font": {"size": 12, "color": colour}, "xanchor": side}
         )  # fmt: skip
     return found
+
+
+def _lines(names: Iterable[str]) -> int:
+    """How many lines a legend of these names takes, roughly."""
+    return 1 + int(sum(7 * len(name) + 46 for name in names) // 780)
 
 
 def _line(at: float, colour: str, dash: str) -> Figure:

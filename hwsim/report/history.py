@@ -21,8 +21,8 @@ from hwsim.trace import Header, Part, Strike, Trace
 
 GONE = -9  # beside checkpoints, TORN and INDETERMINATE: no place of the part survives the crash
 
-MOST_STRETCHES = 1500  # drawn one by one; more are put into bins
-BINS = 720
+MOST_STRETCHES = 300  # drawn one by one; more are put into bins
+BINS = 240  # at most
 MOST_ROWS = 48  # of parts, in a picture
 
 
@@ -84,17 +84,18 @@ class Window:
 class History:
     """A trace, prepared for drawing."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, strike: Strike | None = None) -> None:
         self.trace = trace
         self.header: Header = trace.header
-        case = self.header.crashes[0] if self.header.crashes else None
-        self.strike = case.strikes[0] if case and case.strikes else Strike("nothing", ())
+        strikes = [strike for case in self.header.crashes for strike in case.strikes]
+        self.strike = strike or next(iter(strikes), Strike("nothing", ()))
         self.begin, self.end = self.header.warm_up_ps, self.header.horizon_ps
         self.stretches = self._stretches()
         self.checkpoints: list[Checkpoint] = []
         self.strikes: list[Mark] = []
         self.outages: list[tuple[int, int]] = []  # the job down
         self.recoveries: list[Mark] = []
+        self.resumed: list[Mark] = []
         self._claims()
 
     def _stretches(self) -> list[Stretch]:
@@ -136,10 +137,26 @@ class History:
                 down = time_ps
             elif event == "job_resumed" and down is not None:
                 self.outages.append((down, time_ps))
+                self.resumed.append(Mark(time_ps, "training goes on"))
                 down = None
         if down is not None:
             self.outages.append((down, self.end))
         self.checkpoints = list(by_epoch.values())
+
+    def telling(self) -> tuple[History, str]:
+        """The first crash under which some part survives, and its name; this one, without a name, where it is that."""
+        for case in self.header.crashes:
+            for strike in case.strikes:
+                if any(_survives(part, strike, self.header) for part in self.header.parts):
+                    if strike == self.strike:
+                        return self, ""
+                    return History(self.trace, strike), f"{case.name}, {strike.label}"
+        return self, ""
+
+    def width(self) -> int:
+        """How long a bin is, ps: whole intervals, so that the rhythm of the checkpoints does not show in it."""
+        interval = self.header.interval_ps
+        return max(1, -(-(self.end - self.begin) // (BINS * interval))) * interval
 
     def windows(self) -> list[Window]:
         """What is worth a close look: a typical checkpoint, and the first crash."""
@@ -153,7 +170,9 @@ class History:
             begun = [c.begun for c in self.checkpoints if down - self.header.interval_ps // 2 <= c.begun <= down]
             begin = max(0, min([down - room, *(b - room // 8 for b in begun)]))
             end = min(self.end, up + room)
-            found.append(Window("The first crash", begin, end, down, "the crash"))
+            struck = next((mark.label for mark in self.strikes if mark.time_ps == down), "")
+            title = f"The first crash ({struck})" if struck else "The first crash"
+            found.append(Window(title, begin, end, down, "the crash"))
         return found
 
     def _typical(self) -> Window | None:
@@ -284,10 +303,10 @@ def _parts_over(trace: Trace, strike: Strike, window: Window) -> list[Row]:
                 key = row.part, row.epoch
                 if row.event == "begun" and key not in open_:
                     stage(*key, row.time_ps, "being written")
-                elif row.event == "completed" and key in open_:
+                elif row.event == "completed" and key in open_ and row.place != readers[row.part].part.stack[-1]:
                     stage(*key, row.time_ps, "completed, not yet durable")
-                elif row.event in ("persisted", "lost", "torn"):
-                    stage(*key, row.time_ps, None)
+                elif row.event in ("completed", "persisted", "lost", "torn"):
+                    stage(*key, row.time_ps, None)  # the bottom of the stack has it, or nobody
         elif row.event == "dependence_changed" and row.peer is not None:
             needs[row.peer] = frozenset(json.loads(row.detail or "[]"))
             alive = frozenset(place for place, tokens in needs.items() if not tokens & takes)
@@ -375,59 +394,61 @@ def strip(stretches: Sequence[Stretch], key: str) -> list[tuple[int, int, str]]:
     return joined
 
 
-def binned(spans: Sequence[tuple[int, int, str]], bins: int = BINS) -> list[tuple[int, int, dict[str, float]]]:
-    """(begin, end, share of each class): the spans themselves where they are few, else bins with exact shares."""
-    if len(spans) <= MOST_STRETCHES or not spans:
+def binned(spans: Sequence[tuple[int, int, str]], width: int) -> list[tuple[int, int, dict[str, float]]]:
+    """(begin, end, share of each class): the spans themselves where they are few, else bins of *width* ps, exact."""
+    if len(spans) <= MOST_STRETCHES:
         return [(begin, end, {name: 1.0}) for begin, end, name in spans]
     begin, end = spans[0][0], spans[-1][1]
-    edges = [begin + (end - begin) * number // bins for number in range(bins + 1)]
-    weights: list[dict[str, int]] = [{} for _ in range(bins)]
-    number = 0
+    edges = [*range(begin, end, width), end]
+    weights: list[dict[str, int]] = [{} for _ in edges[1:]]
     for span_begin, span_end, name in spans:
-        while edges[number + 1] <= span_begin:
-            number += 1
-        position = number
         at = span_begin
         while at < span_end:
-            stop = min(span_end, edges[position + 1])
-            weights[position][name] = weights[position].get(name, 0) + stop - at
+            number = (at - begin) // width
+            stop = min(span_end, edges[number + 1])
+            weights[number][name] = weights[number].get(name, 0) + stop - at
             at = stop
-            position += 1
     return [
         (low, high, {name: weight / (high - low) for name, weight in shares.items()})
         for (low, high), shares in zip(pairwise(edges), weights, strict=True)
     ]
 
 
-def lost_work(stretches: Sequence[Stretch], bins: int = BINS) -> list[tuple[int, int | None]]:
-    """(instant, work lost, ps) as corners of a line, None where nothing is restored; of many, two extremes a bin."""
+def lost_work(stretches: Sequence[Stretch]) -> list[tuple[int, int | None]]:
+    """(instant, work lost, ps) as the corners of a line; None where nothing is restored."""
     corners: list[tuple[int, int | None]] = []
     for stretch in stretches:
-        low = stretch.lost_ps
-        high = low + (stretch.end - stretch.begin) if low is not None and stretch.growing else low
+        low, high = _lost_over(stretch)
         if corners and corners[-1] == (stretch.begin, low):
             corners.pop()
         corners += [(stretch.begin, low), (stretch.end, high)]
-    if len(corners) <= 4 * bins:
-        return corners
-    begin, end = corners[0][0], corners[-1][0]
-    width = max(1, (end - begin) // bins)
-    kept: list[tuple[int, int | None]] = []
-    at = 0
-    while at < len(corners):
-        number = (corners[at][0] - begin) // width
-        stop = at
-        while stop < len(corners) and (corners[stop][0] - begin) // width == number:
-            stop += 1
-        group = [corner for corner in corners[at:stop] if corner[1] is not None]
-        if group:
-            low_, high_ = min(group, key=_height), max(group, key=_height)
-            kept += sorted({low_, high_}, key=lambda corner: corner[0])
-        else:
-            kept.append(corners[at])
-        at = stop
-    return kept
+    return corners
 
 
-def _height(corner: tuple[int, int | None]) -> int:
-    return corner[1] or 0
+def lost_band(stretches: Sequence[Stretch], width: int) -> list[tuple[int, int | None, int | None]]:
+    """(middle of a bin of *width* ps, least, most work lost in it); None where nothing is restored."""
+    begin = stretches[0].begin
+    extremes: dict[int, tuple[int, int]] = {}
+    for stretch in stretches:
+        low, high = _lost_over(stretch)
+        if low is None or high is None:
+            continue
+        for number in range((stretch.begin - begin) // width, (stretch.end - 1 - begin) // width + 1):
+            edge = begin + number * width
+            first = low + max(0, edge - stretch.begin) if stretch.growing else low
+            last = high - max(0, stretch.end - edge - width) if stretch.growing else high
+            least, most = extremes.get(number, (first, last))
+            extremes[number] = min(least, first), max(most, last)
+    bins = -(-(stretches[-1].end - begin) // width)
+    return [(begin + n * width + width // 2, *extremes.get(n, (None, None))) for n in range(bins)]
+
+
+def _lost_over(stretch: Stretch) -> tuple[int | None, int | None]:
+    """Work lost at the beginning and at the end of a stretch."""
+    if stretch.lost_ps is None:
+        return None, None
+    return stretch.lost_ps, stretch.lost_ps + (stretch.end - stretch.begin if stretch.growing else 0)
+
+
+def _survives(part: Part, strike: Strike, header: Header) -> bool:
+    return any(not set(header.places[place]) & set(strike.takes) for place in part.stack)

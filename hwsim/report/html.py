@@ -69,6 +69,7 @@ def embedded(value: Any) -> str:
 def _content(result: Result, trace: Trace, topology: Topology | None) -> dict[str, Any]:
     history = History(trace)
     cases = {"all power": result} | dict(result.get("what_if") or {})
+    averaged = {case.name for case in trace.header.crashes if len(case.strikes) > 1}
     cost = figures.commit_costs(history.checkpoints)
     pipes = figures.pipes(trace.figures.get("pipes") or {}, trace.header.horizon_ps / _PS)
     drawn: dict[str, figures.Figure] = {
@@ -76,8 +77,9 @@ def _content(result: Result, trace: Trace, topology: Topology | None) -> dict[st
         "recovered": figures.shares(cases, "recovered"),
     }
     closeups = []
-    for number, window in enumerate(history.windows()):
-        drawn[f"closeup{number}"], note = figures.close_up(history, window)
+    close, crash = history.telling()
+    for number, window in enumerate(close.windows()):
+        drawn[f"closeup{number}"], note = figures.close_up(close, window)
         closeups.append({"key": f"closeup{number}", "title": window.title, "note": note})
     run_note = None
     if history.stretches:
@@ -96,7 +98,7 @@ def _content(result: Result, trace: Trace, topology: Topology | None) -> dict[st
             for name, share in words.outcome_shares(result["recovered"])
         ],
         "what_if": [
-            (name, words.what_if_words(name, topology), case, *case_words(case))
+            (name, words.what_if_words(name, topology), case, *case_words(case), name in averaged)
             for name, case in (result.get("what_if") or {}).items()
         ],
         "crashes": [
@@ -109,9 +111,11 @@ def _content(result: Result, trace: Trace, topology: Topology | None) -> dict[st
         "verdicts": dict(result.get("verdicts") or {}),
         "warnings": list(result.get("warnings") or ()),
         "closeups": closeups,
+        "closeup_crash": crash,
         "run_note": run_note,
         "figures": drawn,
         "pipes": _pipe_rows(trace),
+        "bound_by": (result.get("checkpoints") or {}).get("bound_by"),
         "setting": list(_setting(trace, topology)),
         "devices": _device_figures(topology),
         "assumptions": words.assumptions(topology),
@@ -164,7 +168,11 @@ def _setting(trace: Trace, topology: Topology | None) -> Iterator[tuple[str, str
     yield "a checkpoint every", duration(head.interval_ps / _PS)
     shards = [part for part in head.parts if part.shard >= 0]
     total = sum(part.size_bytes for part in shards)
-    told = f"{len(shards)} parts on {len({part.device for part in shards})} devices"
+    count = len({part.shard for part in shards})
+    told = f"{count} shard{'s' if count != 1 else ''}"
+    told += f" in {len(shards) / count:.3g} copies" if len(shards) > count else ""
+    places = len({part.device for part in shards})
+    told += f", on {places} device{'s' if places != 1 else ''}"
     yield "checkpoint", f"{told}, {size(total)} in all" if total else told
     yield "recovery rule", head.rule.replace("_", " ")
     if topology is not None:

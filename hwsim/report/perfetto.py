@@ -68,6 +68,7 @@ class _Timeline:
         self.writes: dict[tuple[str, int | None], dict[str, Any]] = {}  # (part, checkpoint) -> its open write
         self.cached: dict[tuple[str, int | None], dict[str, Any]] = {}  # its stretch that is only completed
         self.threads: dict[str, tuple[int, int, str]] = {}  # part -> process, first thread, name
+        self.bottom = {part.name: part.stack[-1] for part in trace.header.parts}  # where the bytes come to rest
         self.lanes: dict[str, list[int | None]] = {}  # part, or the job: the checkpoint in each of its threads
         for number, part in enumerate(trace.header.parts, start=1):
             name = f"{part.name} of {part.source}" if part.source and part.source != part.device else part.name
@@ -162,7 +163,9 @@ class _Timeline:
             self.writes[key] = _slice(f"write {epoch}", process, thread, time_ps, **given)
         if key not in self.writes:
             return
-        if event == "completed" and key not in self.cached:
+        if event == "completed" and record.place == self.bottom[part]:
+            yield from self._end_write(key, time_ps, "complete")
+        elif event == "completed" and key not in self.cached:
             write = self.writes[key]
             self.cached[key] = _slice(
                 "completed, not yet durable", write["pid"], write["tid"], time_ps, place=record.place
