@@ -7,7 +7,8 @@ an event halves the speed of a run; `Record` is the view on it.
 Rows that name a `place` tell what that place holds: from `time_ps` on, its entry under
 (`part`, `slot`) is `may` (see `hwsim.contents`), or no entry at all where `may` is None.
 What a reader finds is the entry of the topmost place of the part's `stack` that has one; a crash
-takes some places away, and the next one below answers.  That is the whole crash model.
+takes some places away, and the next one below answers.  That is the whole crash model.  (A place that
+`doubts` a taken token answers or does not: both are possible.)
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ EVENTS: Mapping[str, tuple[str, str]] = {
     "stopped": ("fact", "a domain stopped serving (detail: the crash kind)"),
     "restored": ("fact", "a domain serves again"),
     "dependence_changed": ("fact", "what a place needs to keep its content changed (detail: JSON list)"),
+    "firmware_activated": ("fact", "a device runs another image from now on (detail: the image; peer: its slot)"),
     "sent": ("fact", "a message left its sender (peer: receiver; detail: kind)"),
     "delivered": ("fact", "a message reached its receiver (subject: receiver; peer: sender)"),
     "dropped": ("fact", "a message was lost (detail: reason)"),
@@ -67,7 +69,8 @@ class Record(NamedTuple):
     detail: str | None = None
 
 
-Row = tuple[int, str, str, str | None, str | None, str | None, int | None, str | None, int | None, str | None, str | None]
+Text = str | None
+Row = tuple[int, str, str, Text, Text, Text, int | None, Text, int | None, Text, Text]
 COLUMNS = Record._fields
 
 
@@ -130,6 +133,7 @@ class Header:
     rule_params: Mapping[str, Any]
     crashes: tuple[CrashCase, ...]  # the first one is the default: power loss of everything
     failure_domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> devices
+    doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # place -> tokens whose loss leaves it unsure
 
     def to_json(self) -> str:
         """One line of JSON with sorted keys; `from_json` reads it back."""
@@ -147,11 +151,12 @@ class Header:
             for case in raw["crashes"]
         )
         raw["failure_domains"] = {name: tuple(members) for name, members in raw["failure_domains"].items()}
+        raw["doubts"] = {name: tuple(tokens) for name, tokens in raw.get("doubts", {}).items()}
         return cls(**raw)
 
 
 class Trace:
-    """An append-only list of rows under one header.  `figures` holds totals that are no events (counters, pipes' use)."""
+    """An append-only list of rows under one header.  `figures` holds totals: counters, pipes' use."""
 
     def __init__(self, header: Header) -> None:
         self.header = header

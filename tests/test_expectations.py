@@ -28,11 +28,11 @@ KNOWN = Known(what_if=("drive",), faults=("outage",), links=("wire",))
 
 @pytest.mark.parametrize(
     "key",
-    ["raw.uniform_share", "raw.at_latest.8", "raw.distinct.2", "recovered.outcomes.silent_mixed", "recovered.unsafe_share",
-     "recovered.lost_work_s.max", "what_if.drive.raw.mixed_share", "what_if.drive.worst", "crashes.all.count",
-     "crashes.outage.outcomes.hang", "checkpoints.commit_latency_s.p99", "checkpoints.bound_by", "ettr",
-     "links.wire.dropped.fcs", "links.wire.dropped", "messages.per_checkpoint", "verdicts.agreement.value", "explore.violations", "hwsim.seed",
-     "recovered.best_case.unsafe_share", "recovered.undecided_share"],
+    ["raw.uniform_share", "raw.at_latest.8", "raw.distinct.2", "recovered.outcomes.silent_mixed",
+     "recovered.unsafe_share", "recovered.lost_work_s.max", "what_if.drive.raw.mixed_share", "what_if.drive.worst",
+     "crashes.all.count", "crashes.outage.outcomes.hang", "checkpoints.commit_latency_s.p99", "checkpoints.bound_by",
+     "ettr", "links.wire.dropped.fcs", "links.wire.dropped", "messages.per_checkpoint", "verdicts.agreement.value",
+     "explore.violations", "hwsim.seed", "recovered.best_case.unsafe_share", "recovered.undecided_share"],
 )  # fmt: skip
 def test_keys_that_a_result_can_hold(key: str) -> None:
     assert key_problem(key, KNOWN) is None

@@ -47,7 +47,8 @@ def test_a_duration_is_its_number_times_its_unit(number: Decimal, unit: str) -> 
 @pytest.mark.parametrize(
     ("text", "ps"),
     [
-        ("80us", 80 * 10**6), ("80 us", 80 * 10**6), ("80µs", 80 * 10**6), ("80μs", 80 * 10**6), ("1.5h", 5400 * 10**12),
+        ("80us", 80 * 10**6), ("80 us", 80 * 10**6), ("80µs", 80 * 10**6), ("80μs", 80 * 10**6),
+        ("1.5h", 5400 * 10**12),
         ("1e3s", 10**15), ("6.4ns", 6400), (".5s", 5 * 10**11), ("0s", 0), ("54d", 54 * 86400 * 10**12),
         ("2min", 120 * 10**12),
     ],
@@ -142,7 +143,8 @@ def test_distributions_are_read_back(written: object) -> None:
 @pytest.mark.parametrize(
     "written",
     [5, {}, {"uniform": "5ms"}, {"uniform": ["2s", "1s"]}, {"exponential": 5}, {"normal": "5ms"},
-     {"lognormal": {"median": "2s"}}, {"pareto": {"minimum": "1ms", "shape": 0}}, {"uniform": ["0s", "1s"], "constant": "1s"},
+     {"lognormal": {"median": "2s"}}, {"pareto": {"minimum": "1ms", "shape": 0}},
+     {"uniform": ["0s", "1s"], "constant": "1s"},
      {"lognormal": {"median": "2s", "sigma": -1}}, {"constant": "-5ms"}, {"exponential": "0s", "x": 1}],
 )  # fmt: skip
 def test_what_is_no_distribution_is_refused(written: object) -> None:
