@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from hwsim.errors import Mistake
 from hwsim.topology.yaml_source import Marks, Path, Place
+from hwsim.units import format_duration, format_rate, format_size, parse_duration, parse_rate, parse_size
 
 Model = TypeVar("Model", bound=BaseModel)
 Where = Callable[[Path, bool], tuple[Place, str]]  # (path inside the model, of the key?) -> place and dotted key
@@ -95,12 +96,12 @@ class Document:
         try:
             return model.model_validate_json(json.dumps(data), strict=True, by_alias=True, by_name=False)
         except ValidationError as error:
-            self.mistakes.extend(mistakes_of(error, model, where or self.where(path)))
+            self.mistakes.extend(mistakes_of(error, model, data, where or self.where(path)))
             return None
 
 
-def mistakes_of(error: ValidationError, model: type[BaseModel], where: Where) -> list[Mistake]:
-    """pydantic's errors as mistakes; what one place lacks is told in one."""
+def mistakes_of(error: ValidationError, model: type[BaseModel], data: Any, where: Where) -> list[Mistake]:
+    """pydantic's errors about *data* as mistakes; what one place lacks is told in one."""
     mistakes: list[Mistake] = []
     lacking: dict[Path, list[str]] = {}
     for detail in error.errors(include_url=False):
@@ -109,7 +110,7 @@ def mistakes_of(error: ValidationError, model: type[BaseModel], where: Where) ->
             lacking.setdefault(loc[:-1], []).append(str(loc[-1]))
             continue
         of_key = detail["type"] == "extra_forbidden"
-        problem, remedy = _explain(detail, model, loc)
+        problem, remedy = _explain(detail, _written(data, loc, detail.get("input")), model, loc)
         if detail["type"] == "value_error":  # a check across keys names the key that it means by its first word
             inner = model_at(model, loc)
             first = problem.split(" ", 1)[0].strip("`':,")
@@ -178,16 +179,42 @@ _BOUNDS = {
 }
 
 
-def _explain(detail: ErrorDetails, model: type[BaseModel], loc: Path) -> tuple[str, str]:
-    """Problem and remedy of one error of pydantic's."""
-    kind, got = detail["type"], detail.get("input")
+def _in_units_of(got: Any, bound: Any) -> str:
+    """A bound as the user would write it: with a unit, where the value has one."""
+    if isinstance(bound, float):
+        return f"{bound:g}"
+    if isinstance(got, str) and bound:
+        for parse, write in ((parse_duration, format_duration), (parse_size, format_size), (parse_rate, format_rate)):
+            try:
+                parse(got)
+            except ValueError:
+                continue
+            return write(bound)
+    return str(bound)
+
+
+def _written(data: Any, loc: Path, otherwise: Any) -> Any:
+    """What stands at *loc*, as written: pydantic tells what it has become by then."""
+    for step in loc:
+        if isinstance(data, dict) and step in data:
+            data = data[str(step)]
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            return otherwise
+    return data
+
+
+def _explain(detail: ErrorDetails, got: Any, model: type[BaseModel], loc: Path) -> tuple[str, str]:
+    """Problem and remedy of one error of pydantic's about what was *got*."""
+    kind = detail["type"]
     context = detail.get("ctx", {})
     if kind == "extra_forbidden":
         inner = model_at(model, loc[:-1])
         return "unknown key", suggest(str(loc[-1]), key_names(inner) if inner is not None else (), "one of")
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]
-        return f"{show(got)} {words} {context[bound]}", _meaning(model, loc)
+        return f"{show(got)} {words} {_in_units_of(got, context[bound])}", _meaning(model, loc)
     if kind == "literal_error":
         choices = [word.strip("'\"") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
         near = nearest(str(got), choices)

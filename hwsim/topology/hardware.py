@@ -312,7 +312,7 @@ class HardwareReader:
         try:
             params = model.model_validate_json(json.dumps(values), strict=True, by_alias=True, by_name=False)
         except ValidationError as error:
-            for mistake in mistakes_of(error, model, where):
+            for mistake in mistakes_of(error, model, values, where):
                 if mistake.problem.startswith("lacks "):
                     remedy = _profiles_of(draft.kind, self.profiles)
                     mistake = type(mistake)(
