@@ -27,7 +27,7 @@ run: $(VENV)/.installed
 	@echo "The report: $(CURDIR)/hwsim-out/quickstart-1/report.html"
 
 test: system lint
-	@$(BIN)/python -m pytest -n auto
+	@HWSIM_PYTHONS=$$(scripts/other-pythons) $(BIN)/python -m pytest -n auto
 
 test-long: system
 	@$(BIN)/python -m pytest -m long --durations=10
@@ -66,4 +66,4 @@ lock:
 	scripts/refresh-lock $(LOCK)
 
 clean:
-	rm -rf $(VENV) hwsim-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* hwsim-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

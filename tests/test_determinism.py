@@ -55,7 +55,8 @@ def _other_pythons() -> list[str]:
         for version in sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{name}.*")):
             found[name] = str(version / "bin" / "python")
     named = [path for path in os.environ.get("HWSIM_PYTHONS", "").split(os.pathsep) if path]  # with the packages
-    return [name if path is None else path for name, path in found.items()] + named
+    have = {mine, *(name for name in found if any(name in path for path in named))}
+    return [path or name for name, path in found.items() if name not in have] + named
 
 
 @pytest.mark.parametrize("python", _other_pythons(), ids=lambda path: Path(path).name if "/" not in path else path)
