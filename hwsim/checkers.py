@@ -225,7 +225,7 @@ def acknowledged_survive(trace: Trace) -> Verdict:
     return Verdict("acknowledged_survive", Value.HOLDS, detail)
 
 
-def persisted_before_committed(trace: Trace) -> Verdict:
+def persisted_before_committed(trace: Trace, timeline: Timeline | None = None) -> Verdict:
     """A checkpoint is acknowledged only once every shard of it is durable.
 
     Verifies: at every `epoch_committed` of a protocol that promises it (a manifest over fresh slots), some
@@ -235,7 +235,7 @@ def persisted_before_committed(trace: Trace) -> Verdict:
     name = "persisted_before_committed"
     if not _keeps(trace):
         return Verdict(name, Value.HOLDS, f"the rule {trace.header.rule} promises nothing of the kind")
-    timeline = Timeline(trace)
+    timeline = timeline or Timeline(trace)
     walk = timeline.walk(_default(trace), -1, trace.header.horizon_ps + 1)
     _, replay = next(walk)
     claims: dict[int, list[Record]] = {}
@@ -345,10 +345,19 @@ CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (
 )
 
 
-def check_all(traces: Sequence[Trace]) -> list[Verdict]:
-    """Every checker over every timeline: of each the first verdict that is not `holds`, or else the first."""
+def check_all(traces: Sequence[Trace], timelines: Sequence[Timeline] = ()) -> list[Verdict]:
+    """Every checker over every trace: of each the first verdict that is not `holds`, or else the first.
+
+    *timelines*: of the same traces, where they are prepared already.
+    """
+    prepared = dict(zip(map(id, traces), timelines, strict=False))
     found = []
     for checker in CHECKERS:
-        verdicts = [checker(trace) for trace in traces]
+        verdicts = [
+            persisted_before_committed(trace, prepared.get(id(trace)))
+            if checker is persisted_before_committed
+            else checker(trace)
+            for trace in traces
+        ]
         found.append(next((verdict for verdict in verdicts if verdict.value is not Value.HOLDS), verdicts[0]))
     return found

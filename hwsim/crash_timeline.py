@@ -22,7 +22,7 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from hwsim.contents import NOTHING, NOTHING_FOR_SURE, TORN, Contents, decode
+from hwsim.contents import NOTHING, NOTHING_FOR_SURE, TORN, Contents, decode, uppermost
 from hwsim.recovery import (
     CORRUPT,
     IN_PLACE_SLOT,
@@ -133,7 +133,8 @@ class Claim(NamedTuple):
     position: int
 
 
-Survivors = tuple[tuple[int, tuple[int, ...]], ...]  # (from this op on, depths that survive, topmost first)
+# (from this op on, depths that survive, topmost first, those of them that are doubted)
+Survivors = tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...]
 
 _NOTHING_HELD = Op(0, _HOLD)
 
@@ -147,6 +148,7 @@ class Timeline:
         self.parts: Final = header.parts
         self.rule = RULES[header.rule]
         self.needs = {place: frozenset(tokens) for place, tokens in header.places.items()}
+        self.doubts = {place: frozenset(tokens) for place, tokens in header.doubts.items()}
         index = {part.name: number for number, part in enumerate(self.parts)}
         depths = [{place: depth for depth, place in enumerate(part.stack)} for part in self.parts]
         participants = frozenset(header.participants)
@@ -174,17 +176,27 @@ class Timeline:
                 add(Op(time_ps, _NEEDS, name=peer, tokens=frozenset(json.loads(detail or "[]"))))
         if any(later.time_ps < earlier.time_ps for earlier, later in itertools.pairwise(self.ops)):
             self.ops.sort(key=lambda op: op.time_ps)
+        self.times = [op.time_ps for op in self.ops]
         self._holds: list[list[int]] = [[] for _ in self.parts]
         self._claims: list[Change | Claim] = []
         self._needs_changes: list[tuple[int, Op]] = []
+        histories: list[list[object]] = [[one.shard < 0] for one in self.parts]
         for position, op in enumerate(self.ops):
             if op.what == _HOLD:
                 self._holds[op.part].append(position)
+                histories[op.part].append((op.time_ps, len(self._claims), op.slot, op.depth, op.contents))
             elif op.what == _NEEDS:
                 self._needs_changes.append((position, op))
             else:
                 self._claims.append(Claim(position))
         self._seen_by: dict[tuple[int, Survivors], list[Change]] = {}
+        # parts with the same history, claims between included, are of one class: what holds of one holds of all
+        classes: dict[tuple[object, ...], int] = {}
+        self._class_of = [classes.setdefault(tuple(history), len(classes)) for history in histories]
+        self._copies: dict[int, list[int]] = {}  # shard -> its parts, by copy
+        for number, one in sorted(enumerate(self.parts), key=lambda pair: pair[1].copy):
+            if one.shard >= 0:
+                self._copies.setdefault(one.shard, []).append(number)
 
     @cached_property
     def growth(self) -> tuple[list[int], list[int]] | None:
@@ -264,13 +276,12 @@ class Timeline:
 
         It is one object that goes on: read it before asking for the next.
         """
-        takes = frozenset(strike.takes)
-        replay = Replay(self, takes)
+        replay = Replay(self, frozenset(strike.takes))
         changes = list(self._claims)
-        for number in range(len(self.parts)):
-            changes += self._seen(number, self._survivors(number, takes))
+        for number, survivors in replay.watched:
+            changes += self._seen(number, survivors)
         changes.sort(key=itemgetter(0))
-        times = [op.time_ps for op in self.ops]
+        times = self.times
         count = len(changes)
         position = 0
         while position < count and (changes[position][0] < 0 or times[changes[position][0]] <= start):
@@ -286,18 +297,34 @@ class Timeline:
                 position += 1
             yield time_ps, replay
 
-    def _survivors(self, number: int, takes: frozenset[str]) -> Survivors:
+    def survivors(self, number: int, takes: frozenset[str]) -> Survivors:
         """The depths of a part's stack that survive, from which op on: one entry unless what they need changes."""
         stack = self.parts[number].stack
         needs = {place: self.needs[place] for place in stack}
-        found = [(-1, tuple(depth for depth, place in enumerate(stack) if not needs[place] & takes))]
+        unsure = [depth for depth, place in enumerate(stack) if place in self.doubts and self.doubts[place] & takes]
+
+        def alive() -> tuple[tuple[int, ...], tuple[int, ...]]:
+            depths = tuple(depth for depth, place in enumerate(stack) if not needs[place] & takes)
+            return depths, tuple(depth for depth in unsure if depth in depths)
+
+        found = [(-1, *alive())]
         for position, op in self._needs_changes:
             if op.name in needs:
                 needs[op.name] = op.tokens
-                alive = tuple(depth for depth, place in enumerate(stack) if not needs[place] & takes)
-                if alive != found[-1][1]:
-                    found.append((position, alive))
+                now = alive()
+                if now != found[-1][1:]:
+                    found.append((position, *now))
         return tuple(found)
+
+    def alike(self, takes: frozenset[str]) -> Iterator[tuple[list[tuple[int, Survivors]], int]]:
+        """Shards whose copies all look the same at all times after a strike, as (one's parts, how many shards)."""
+        groups: dict[tuple[tuple[int, Survivors], ...], list[int]] = {}
+        survivors = [self.survivors(number, takes) for number in range(len(self.parts))]
+        for shard, copies in self._copies.items():
+            looks = tuple((self._class_of[number], survivors[number]) for number in copies)
+            groups.setdefault(looks, []).append(shard)
+        for shards in groups.values():
+            yield [(number, survivors[number]) for number in self._copies[shards[0]]], len(shards)
 
     def _seen(self, number: int, survivors: Survivors) -> list[Change]:
         """Every change of what a reader of the part finds, these places surviving; computed once for all strikes."""
@@ -308,7 +335,7 @@ class Timeline:
         return found
 
     def _read_part(self, number: int, survivors: Survivors) -> Iterator[Change]:
-        alive = survivors[0][1]
+        _, alive, doubted = survivors[0]
         later = list(survivors[1:])
         shard = self.parts[number].shard >= 0
         places: dict[str, dict[int, Contents]] = {}
@@ -316,10 +343,10 @@ class Timeline:
         newest = 0 if shard and alive else None
         yield Change(-1, number, "", None, newest)
         ops = [(position, self.ops[position]) for position in self._holds[number]]
-        ops += [(position, _NOTHING_HELD) for position, _ in later]
+        ops += [(position, _NOTHING_HELD) for position, *_ in later]
         for position, op in sorted(ops, key=itemgetter(0)):
             if op is _NOTHING_HELD:
-                alive = later.pop(0)[1]
+                _, alive, doubted = later.pop(0)
                 asked = list(places)
             else:
                 asked = [op.slot]
@@ -332,7 +359,7 @@ class Timeline:
                     continue
             for slot in asked:
                 entry = places[slot]
-                contents = next((entry[depth] for depth in alive if depth in entry), None)
+                contents = uppermost(entry, alive, doubted)
                 if contents == NOTHING_FOR_SURE:
                     contents = None
                 if contents == slots.get(slot):
@@ -354,8 +381,8 @@ class Timeline:
         replay = Replay(self, frozenset())
         found = []
         changes = list(self._claims)
-        for number in range(len(self.parts)):
-            changes += self._seen(number, self._survivors(number, frozenset()))
+        for number, survivors in replay.watched:
+            changes += self._seen(number, survivors)
         for change in sorted(changes, key=itemgetter(0)):
             op = self.ops[change[0]] if isinstance(change, Claim) else _NOTHING_HELD
             if op.what == _RECOVERED:
@@ -372,15 +399,28 @@ class Timeline:
 class Replay:
     """The state that one strike would leave, kept current change by change.
 
-    `newest`: per part its newest checkpoint, TORN or INDETERMINATE; None for records and for what does not survive.
+    Shards whose parts look alike at all times are watched through one of them, with a weight.
+    `newest`: per watched part its newest checkpoint, TORN or INDETERMINATE; None for all others, for records, and
+    for what does not survive.
     """
 
     def __init__(self, timeline: Timeline, takes: frozenset[str]) -> None:
         self.timeline = timeline
-        self.takes = takes
         self.names = [part.name for part in timeline.parts]
+        self.watched: list[tuple[int, Survivors]] = []  # parts, one shard of those that are alike, and all records
+        self.weights = [1] * len(timeline.parts)  # parts that a part stands for
+        shards: dict[int, int] = {}
+        for number, part in enumerate(timeline.parts):
+            if part.shard < 0:
+                self.watched.append((number, timeline.survivors(number, takes)))
+        for copies, count in timeline.alike(takes):
+            self.watched += copies
+            for number, _ in copies:
+                self.weights[number] = count
+                shards[timeline.parts[number].shard] = count
         rule, params = timeline.header.rule, timeline.header.rule_params
-        self.durable = DurableState(timeline.parts, unchecked=not rules_check(rule, params))
+        watched = [timeline.parts[number] for number, _ in self.watched]
+        self.durable = DurableState(watched, unchecked=not rules_check(rule, params), weights=shards)
         self.rule_params = params
         self.asks_each_shard = rules_ask_each_shard(rule, params)
         # the epoch vector
@@ -414,13 +454,13 @@ class Replay:
         if newest != old:
             counts = self.counts
             if old is not None:
-                count = counts[old] - 1
+                count = counts[old] - self.weights[part]
                 if count:
                     counts[old] = count
                 else:
                     del counts[old]
             if newest is not None:
-                counts[newest] = counts.get(newest, 0) + 1
+                counts[newest] = counts.get(newest, 0) + self.weights[part]
             self.newest[part] = newest
             self.vector_changed = True
 

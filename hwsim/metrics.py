@@ -70,7 +70,7 @@ def _evaluate(traces: Sequence[Trace], expect: Iterable[Expectation]) -> dict[st
     result["ettr"] = fmean(history.trained_ps / history.horizon_ps for history in histories)
     result["messages"] = _messages(traces, histories)
     result["links"] = _average([trace.figures.get("links", {}) for trace in traces])
-    result["verdicts"] = {verdict.name: verdict.to_json() for verdict in checkers.check_all(traces)}
+    result["verdicts"] = {verdict.name: verdict.to_json() for verdict in checkers.check_all(traces, timelines)}
     result["expect"] = expectations.judge(expect, result)
     return result
 

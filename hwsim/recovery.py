@@ -187,14 +187,21 @@ class DurableState:
     tried in the order of their `copy` number.  `changed` is set by any change that some question about all shards
     together might notice (`rules_ask_each_shard` tells which rules ask more); whoever asks may reset it.
     Not *unchecked*: readings of first copies (`joint`, `may_lack`, `reading`) will not be asked for.
+    *weights*: shard -> how many shards it stands for, all with the same contents at all times; each resolves its
+    doubts by itself.
     """
 
-    def __init__(self, parts: Iterable[Part], *, unchecked: bool = True) -> None:
+    def __init__(
+        self, parts: Iterable[Part], *, unchecked: bool = True, weights: Mapping[int, int] | None = None
+    ) -> None:
         ordered = sorted(parts, key=lambda part: (part.shard, part.copy))
         self.parts: tuple[Part, ...] = tuple(ordered)
         shards = sorted({part.shard for part in ordered if part.shard >= 0})
         numbers = {shard: index for index, shard in enumerate(shards)}
-        self.shards = len(numbers)
+        weights = weights or {}
+        self._weights = [weights.get(shard, 1) for shard in shards]
+        self._ranks = range(len(shards))
+        self.shards = sum(self._weights)
         self.changed = True
         self._index = {part.name: index for index, part in enumerate(ordered)}
         self._shard_of = [numbers.get(part.shard, -1) for part in ordered]
@@ -249,14 +256,14 @@ class DurableState:
         if self._copied:
             if step.leave or step.enter:
                 leave, enter = _per_shard(found.copies_may, shard, step.leave, step.enter)
-                self._count(found.any_may, leave, enter, reach=True)
+                self._count(found.any_may, leave, enter, self._weights[shard], reach=True)
             if step.leave_sure or step.enter_sure:
                 leave, enter = _per_shard(found.copies_sure, shard, step.leave_sure, step.enter_sure)
-                self._count(found.any_sure, leave, enter)
+                self._count(found.any_sure, leave, enter, self._weights[shard])
             if self._unchecked:
                 self._read_first(found, shard)
         else:
-            self._count_readings(found, step, reach=True)
+            self._count_readings(found, step, self._weights[shard], reach=True)
         if not found.held:
             del self._slots[slot]
             self.changed = True
@@ -267,35 +274,40 @@ class DurableState:
         old = found.reading.get(shard, NOTHING_FOR_SURE)
         if reading != old:
             found.reading[shard] = reading
-            self._count_readings(found, _step(old, reading), reach=False)
+            self._count_readings(found, _step(old, reading), self._weights[shard], reach=False)
 
-    def _count_readings(self, found: _Slot, step: _Step, reach: bool) -> None:
-        self._count(found.may, step.leave, step.enter, reach)
+    def _count_readings(self, found: _Slot, step: _Step, weight: int, reach: bool) -> None:
+        self._count(found.may, step.leave, step.enter, weight, reach)
         if step.leave_sure or step.enter_sure:
-            self._count(found.sure, step.leave_sure, step.enter_sure)
+            self._count(found.sure, step.leave_sure, step.enter_sure, weight)
         if step.hopeless:
-            found.hopeless += step.hopeless
-            self.changed |= found.hopeless <= 1
+            self.changed |= not found.hopeless
+            found.hopeless += step.hopeless * weight
+            self.changed |= not found.hopeless
 
-    def _count(self, counts: dict[int, int], leave: Iterable[int], enter: Iterable[int], reach: bool = False) -> None:
+    def _count(
+        self, counts: dict[int, int], leave: Iterable[int], enter: Iterable[int], weight: int, reach: bool = False
+    ) -> None:
         """Move one shard from *leave* to *enter*; notice what so becomes, or ceases to be, true of none or of all."""
         shards = self.shards
         for member in leave:
-            count = counts[member] - 1
+            before = counts[member]
+            count = before - weight
             if count:
                 counts[member] = count
             else:
                 del counts[member]
                 self.changed = True
-            if count == shards - 1:
+            if before == shards:
                 self.changed = True
                 if reach and member > 0:
                     self._writable[member] -= 1
                     if not self._writable[member]:
                         del self._writable[member]
         for member in enter:
-            count = counts[member] = counts.get(member, 0) + 1
-            if count == 1:
+            before = counts.get(member, 0)
+            count = counts[member] = before + weight
+            if not before:
                 self.changed = True
             if count == shards:
                 self.changed = True
@@ -370,6 +382,11 @@ class DurableState:
         if epochs > 1 and self.shards > 1 and not stuck:
             handed.append(Handed(MIXED))
         return frozenset(handed)
+
+    @property
+    def ranks(self) -> range:
+        """The numbers by which `reading` and `copies` know the shards; one with a weight stands for several."""
+        return self._ranks
 
     def may_lack(self, slot: str) -> bool:
         """Whether some shard may have no copy at all under *slot*."""
@@ -485,7 +502,7 @@ def _each_rank(state: DurableState, chain: Sequence[tuple[int, str]], checksum: 
     if chain and checksum and state.checked(chain[0][1], chain[0][0])[1]:
         return {Handed(WHOLE, chain[0][0])}
     ends = []
-    for shard in range(state.shards):
+    for shard in state.ranks:
         found: set[int] = set()
         for epoch, slot in chain:
             if checksum:
@@ -502,7 +519,7 @@ def _each_rank(state: DurableState, chain: Sequence[tuple[int, str]], checksum: 
         else:
             found.add(_STOPS)
         ends.append(found)
-    return _together(ends)
+    return _together(ends, state.shards)
 
 
 def _oldest_each(state: DurableState) -> set[Handed]:
@@ -511,7 +528,7 @@ def _oldest_each(state: DurableState) -> set[Handed]:
     if len(slots) == 1 and state.checked(slots[0], int(slots[0]))[1]:
         return {Handed(WHOLE, int(slots[0]))}
     ends = []
-    for shard in range(state.shards):
+    for shard in state.ranks:
         found: set[int] = set()
         for slot in slots:
             reading = state.reading(shard, slot)
@@ -521,11 +538,11 @@ def _oldest_each(state: DurableState) -> set[Handed]:
         else:
             found.add(0)
         ends.append(found)
-    return _together(ends)
+    return _together(ends, state.shards)
 
 
-def _together(ends: Sequence[set[int]]) -> set[Handed]:
-    """What the job makes of ranks that end independently, each at one of its possible ends."""
+def _together(ends: Sequence[set[int]], ranks: int) -> set[Handed]:
+    """What the job makes of *ranks* ranks that end independently, each at one of its possible ends."""
     handed = set()
     if any(_STOPS in found for found in ends):
         handed.add(Handed(REFUSED))
@@ -535,7 +552,7 @@ def _together(ends: Sequence[set[int]]) -> set[Handed]:
         return {Handed(WHOLE, 0)}
     epochs = [{end for end in found if end >= 0} for found in ends]
     handed |= {Handed(WHOLE, epoch) for epoch in set.intersection(*epochs)}
-    if len(ends) > 1 and all(epochs) and len(set.union(*epochs)) > 1:
+    if ranks > 1 and all(epochs) and len(set.union(*epochs)) > 1:
         handed.add(Handed(MIXED))
     return handed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import math
@@ -150,7 +151,7 @@ def test_newest_of_a_part(slots: list[set[int]], newest: int) -> None:
 
 
 @st.composite
-def small_traces(draw: st.DrawFn) -> tuple[Trace, Strike]:
+def small_traces(draw: st.DrawFn, doubts: int = 6) -> tuple[Trace, Strike]:
     fresh = draw(st.booleans())
     copies = draw(st.integers(1, 2))
     parts = [
@@ -172,7 +173,7 @@ def small_traces(draw: st.DrawFn) -> tuple[Trace, Strike]:
             part = draw(st.sampled_from(parts))
             slot = str(epoch) if fresh and part.shard >= 0 else "0"
             members = [NOTHING, TORN, epoch] if slot != "0" else [NOTHING, TORN, 1, 2, 3]
-            size = draw(st.sampled_from([1, 1, 1, 2, 3])) if count < 6 else 1
+            size = draw(st.sampled_from([1, 1, 1, 2, 3])) if count < doubts else 1
             count += size > 1
             may = draw(st.one_of(st.none(), st.just(encode(frozenset(draw(st.permutations(members))[:size])))))
             place = draw(st.sampled_from(part.stack))
@@ -212,6 +213,52 @@ def test_sweep_equals_judging_every_instant(case: tuple[Trace, Strike]) -> None:
     assert tally.lost_ps == naive["lost"]
     assert tally.lost_max_ps == naive["lost_max"]
     assert sum(interval.mixed for interval in tally.intervals.values()) == naive["raw"].get("mixed", 0)
+
+
+def doubled(trace: Trace, strike: Strike) -> tuple[Trace, Strike]:
+    """Every shard twice, on devices of their own that fare as the first ones do."""
+    twin = {"d0": "e0", "d1": "e1"}
+
+    def device(place: str) -> str:
+        name, colon, kind = place.partition(":")
+        return twin[name] + colon + kind
+
+    head = trace.header
+    parts = [*head.parts]
+    for part in head.parts:
+        if part.shard >= 0:
+            name = f"shard{part.shard + 2}{part.name[len('shard0'):]}"
+            stack = tuple(map(device, part.stack))
+            parts.append(dataclasses.replace(part, name=name, shard=part.shard + 2, stack=stack))
+    names = {old.name: new for old, new in zip(head.parts, parts[len(head.parts):], strict=False)}
+    places = dict(head.places) | {device(place): tuple(map(device, needs)) for place, needs in head.places.items()}
+    rows = []
+    for record in trace:
+        rows.append(record)
+        if record.part in names:
+            rows.append(record._replace(part=names[record.part].name, place=device(record.place or "")))
+        elif record.event == "dependence_changed":
+            tokens = json.dumps([device(token) for token in json.loads(record.detail or "")])
+            rows.append(record._replace(peer=device(record.peer or ""), detail=tokens))
+    takes = (*strike.takes, *map(device, strike.takes))
+    return in_order(dataclasses.replace(head, parts=tuple(parts), places=places), rows), Strike("s", takes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(small_traces(doubts=3))
+def test_shards_that_fare_alike_are_judged_as_if_they_were_several(case: tuple[Trace, Strike]) -> None:
+    trace, strike = doubled(*case)
+    timeline = Timeline(trace)
+    assert {count for _, count in timeline.alike(frozenset(strike.takes))} <= {1, 2, 4}
+    tally = swept(trace, strike)
+    naive = crash_oracle.shares(trace, strike, trace.header.warm_up_ps, trace.header.horizon_ps)
+    for name in ("raw", "worst", "best", "at_latest", "distinct", "spread"):
+        assert {str(key): weight for key, weight in getattr(tally, name).items()} == {
+            str(key): weight for key, weight in naive[name].items()
+        }
+    assert (tally.unprotected, tally.restored, tally.lost_ps) == (
+        naive["unprotected"], naive["restored"], naive["lost"],
+    )  # fmt: skip
 
 
 @settings(max_examples=60, deadline=None)
@@ -370,3 +417,10 @@ def test_errors_come_from_timelines_where_there_are_several() -> None:
     mean = sum(each) / 4
     spread = math.sqrt(sum((share - mean) ** 2 for share in each) / 3)
     assert standard_errors(result, timelines).mixed == pytest.approx(spread / 2)
+
+
+def test_alike_shards_are_watched_through_one() -> None:
+    timeline = Timeline(domains([[12, 23], [17, 22], [12, 23], [12, 23]], [10, 20]))
+    assert sorted(count for _, count in timeline.alike(frozenset())) == [1, 3]
+    # the strike tells them apart
+    assert sorted(count for _, count in timeline.alike(frozenset(("d2:media",)))) == [1, 1, 2]
