@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -85,7 +86,7 @@ def _case(
     source: Source, data: dict[str, Any], marks: Marks, told: list[Change], name: str, case: Case
 ) -> tuple[Topology | None, list[Mistake]]:
     """One case as a topology of its own."""
-    own = json.loads(json.dumps({key: value for key, value in data.items() if key not in ("cases", "expect")}))
+    own = copy.deepcopy({key: value for key, value in data.items() if key not in ("cases", "expect")})
     changed = Marks(marks.file, dict(marks.keys), dict(marks.values))
     wrong: list[Mistake] = []
     for key, value in case.changes.items():
@@ -163,7 +164,7 @@ class _Loader:
             return None
         digest = hashlib.sha256((self.source.sha256 + library.content).encode())
         if self.told:
-            digest.update(json.dumps(self.told, sort_keys=True).encode())
+            digest.update(json.dumps(self.told, sort_keys=True, default=str).encode())
         topology = Topology(
             name=header.name or _stem(self.source.marks.file),
             description=header.description,
