@@ -140,7 +140,7 @@ _NOTHING_HELD = Op(0, _HOLD)
 
 
 class Timeline:
-    """A trace prepared once for any number of strikes.  Raises ValueError where a row contradicts the header."""
+    """A trace prepared once for any number of strikes.  Raises ValueError where contents cannot be read."""
 
     def __init__(self, trace: Trace) -> None:
         header = trace.header
@@ -163,9 +163,11 @@ class Timeline:
         add = self.ops.append
         for time_ps, event, subject, place, part, slot, epoch, may, _, peer, detail in trace.rows:
             if place is not None and part is not None:
-                number = index[part]
-                contents = None if may is None else decode(may)
-                add(Op(time_ps, _HOLD, number, slot or "0", depths[number][place], contents))
+                number = index.get(part, -1)
+                depth = depths[number].get(place) if number >= 0 else None
+                if depth is not None:  # else no reader asks there; `checkers.well_formed` tells
+                    contents = None if may is None else decode(may)
+                    add(Op(time_ps, _HOLD, number, slot or "0", depth, contents))
             elif event in plain:
                 add(Op(time_ps, plain[event], epoch=epoch or 0, name=detail or ""))
             elif event == "stopped" and subject in participants:

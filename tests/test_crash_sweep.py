@@ -22,7 +22,7 @@ from hwsim.crash_tally import Tally
 from hwsim.crash_timeline import INDETERMINATE, RawClass, Timeline, newest_of
 from hwsim.instants import AllInstants, PoissonInstants, SingleInstants
 from hwsim.recovery import Outcome
-from hwsim.trace import CrashCase, Part, Record, Strike, Trace
+from hwsim.trace import CrashCase, Header, Part, Record, Strike, Trace
 
 S = 10**12
 
@@ -129,6 +129,26 @@ def test_capacitors_that_die_change_what_survives() -> None:
     assert tally.raw == {RawClass.UNIFORM: 60, RawClass.INDETERMINATE: 40}
 
 
+def test_a_doubted_place_is_read_and_what_lies_below_it_too() -> None:
+    part = Part("shard0", 0, 0, "gpu", "d", ("d:llc", "d:memory"), 1)
+    places = {"d:llc": ("d:power",), "d:memory": ("d:memory",)}
+    rows = [
+        Record(10, "completed", "d", "d:llc", "shard0", "0", 1, "1"),
+        Record(30, "persisted", "d", "d:memory", "shard0", "0", 1, "1"),
+        Record(50, "completed", "d", "d:llc", "shard0", "0", 2, "2"),
+        Record(70, "erased", "d", "d:llc", "shard0", "0", 2, None),
+    ]
+    trace = in_order(header([part], places, doubts={"d:llc": ("d:reboot",)}), rows)
+    assert swept(trace, Strike("reboot", ("d:reboot",))).raw == {RawClass.UNIFORM: 60, RawClass.INDETERMINATE: 40}
+    assert swept(trace, Strike("power", ("d:power", "d:reboot"))).raw == {RawClass.UNIFORM: 100}
+    assert swept(trace, Strike("other", ("d:other",))).raw == {RawClass.UNIFORM: 100}
+    again = Header.from_json(trace.header.to_json())
+    assert again == trace.header
+    older = json.loads(trace.header.to_json())
+    del older["doubts"]
+    assert Header.from_json(json.dumps(older)).doubts == {}
+
+
 @pytest.mark.parametrize(
     ("slots", "newest"),
     [
@@ -190,9 +210,11 @@ def small_traces(draw: st.DrawFn, doubts: int = 6) -> tuple[Trace, Strike]:
     rule = draw(st.sampled_from(["in_place", "manifest"]))
     params = {"slots": "fresh" if fresh else "in_place", "checksum": draw(st.booleans()),
               "recover_by": draw(st.sampled_from(["coordinator", "each_rank"]))}
+    doubts = {"d0:cache": ("d0:link",), "d1:media": ("d0:link", "d0:media")} if draw(st.booleans()) else {}
     head = header(parts, places, horizon_ps=60, warm_up_ps=2 * draw(st.integers(0, 10)), rule=rule, rule_params=params,
-                  participants=("d0",))
-    takes = [(), ("d0:cache",), ("d0:cache", "d1:cache"), ("d0:media", "d0:cache"), ("d1:media",)]
+                  participants=("d0",), doubts=doubts)
+    takes = [(), ("d0:cache",), ("d0:cache", "d1:cache"), ("d0:media", "d0:cache"), ("d1:media",), ("d0:link",),
+             ("d0:link", "d1:media")]
     return in_order(head, rows), Strike("s", draw(st.sampled_from(takes)))
 
 
@@ -424,3 +446,12 @@ def test_alike_shards_are_watched_through_one() -> None:
     assert sorted(count for _, count in timeline.alike(frozenset())) == [1, 3]
     # the strike tells them apart
     assert sorted(count for _, count in timeline.alike(frozenset(("d2:media",)))) == [1, 1, 2]
+
+
+def test_places_that_no_reader_asks_change_nothing() -> None:
+    trace = domains([[12, 23], [17, 22]], [10, 20])
+    strange = [
+        Record(5, "persisted", "d9", "d9:media", "shard9", "0", 1, "1"),
+        Record(5, "persisted", "d0", "d0:elsewhere", "shard0", "0", 1, "1"),
+    ]
+    assert swept(in_order(trace.header, [*trace, *strange])) == swept(trace)
