@@ -10,13 +10,15 @@ checkpoint, or half of one) or `NOTHING` (the key does not exist).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
+from typing import TypeVar
 
 NOTHING = -1
 TORN = -2
 
 Contents = frozenset[int]
+Place = TypeVar("Place")
 
 
 @lru_cache(maxsize=65536)
@@ -57,6 +59,21 @@ def decode(text: str) -> Contents:
 def surely(contents: Contents) -> int | None:
     """The only possible member, or None where there are several."""
     return next(iter(contents)) if len(contents) == 1 else None
+
+
+def uppermost(entry: Mapping[Place, Contents], stack: Iterable[Place], doubted: Container[Place]) -> Contents | None:
+    """What a reader of *stack* (topmost first) finds; None where none of its places has an entry.
+
+    It is the first entry; or, of a *doubted* place, that entry or what is found below it.
+    """
+    found: Contents | None = None
+    for place in stack:
+        contents = entry.get(place)
+        if contents is not None:
+            found = contents if found is None else found | contents
+            if place not in doubted:
+                return found
+    return None if found is None else found | {NOTHING}
 
 
 def newest_first(contents: Iterable[int]) -> list[int]:

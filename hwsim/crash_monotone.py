@@ -54,7 +54,7 @@ def sweep(timeline: Timeline, strike: Strike, instants: Instants) -> Tally | Non
     if growth is None:
         return None
     takes = frozenset(strike.takes)
-    if any(timeline.needs[part.stack[0]] & takes for part in timeline.parts):
+    if timeline.doubts or any(timeline.needs[part.stack[0]] & takes for part in timeline.parts):
         return None
     header = timeline.header
     return sweep_growth(growth, instants.start, instants.end, header.first_ps, header.interval_ps)

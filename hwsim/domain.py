@@ -4,7 +4,8 @@ The crash model is one rule.  Every *place* where bytes can lie names the tokens
 them (`node0/nvme:power`); every crash takes a set of tokens; a place that needs a taken token
 loses its content, and a reader then finds what the next place below holds.  Devices state what
 their places need and what a crash of theirs takes, from what the standards say; what survives
-which crash follows, and no table of it exists outside the tests.
+which crash follows, and no table of it exists outside the tests.  A place may also *doubt* tokens: once
+one of them is taken, a reader finds its content or what lies below, and nobody can say which.
 
 Not modelled: a crash in the middle of another crash's settling (a strike is atomic in time);
 silent corruption of resting bytes.
@@ -14,10 +15,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from hwsim.contents import NOTHING, TORN, Contents, encode, surely, whole
+from hwsim.contents import NOTHING, TORN, Contents, encode, surely, uppermost, whole
 from hwsim.flow import IOLost as IOLost  # noqa: PLC0414  # devices and protocols know it from here
 from hwsim.streams import stream
 from hwsim.trace import Row
@@ -42,6 +43,7 @@ class World:
         self.seed = seed
         self.flows = flows
         self.needs: dict[str, frozenset[str]] = {}  # place -> tokens
+        self.doubts: dict[str, frozenset[str]] = {}  # place -> tokens whose loss leaves it unsure; most have none
         self.holdings = Holdings(self)
         self.domains: dict[str, PersistenceDomain] = {}
         self.shared: dict[type, Any] = {}  # what the domains of one kind have in common, by its class
@@ -131,25 +133,30 @@ class Holdings:
             self.put("erased", subject, place, part, slot, None)
 
     def strike(self, takes: frozenset[str], draw: random.Random) -> None:
-        """Take the tokens away: places that need one lose their entries, and what is then on top is settled."""
+        """Take the tokens away: places that need one lose their entries, and what is then on top is settled.
+
+        What lies in a place that doubts one is settled too: with what lies below, it is one of several possibilities.
+        """
         dead = {place for place, needs in self._world.needs.items() if needs & takes}
+        doubted = {place for place, doubts in self._world.doubts.items() if doubts & takes} - dead
         for (part, slot), entry in list(self._entries.items()):
             gone = dead & entry.keys()
-            if not gone:
+            if not gone and doubted.isdisjoint(entry):
                 continue
             for place in sorted(gone):
                 self.put("lost", place.partition(":")[0], place, part, slot, None)
-            self.settle(part, slot, draw)
+            self.settle(part, slot, draw, doubted)
 
-    def settle(self, part: str, slot: str, draw: random.Random) -> None:
-        """Nothing more will be written: draw what the topmost place really holds, if unsure, and hold it below too."""
+    def settle(self, part: str, slot: str, draw: random.Random, doubted: Container[str] = ()) -> None:
+        """Nothing more will be written: draw what a reader really finds, if unsure, and let every place hold that."""
         entry = self._entries.get((part, slot))
         if not entry:
             return
-        on_top = next(place for place in self.stacks[part] if place in entry)
-        if surely(entry[on_top]) is not None:
+        found = uppermost(entry, self.stacks[part], doubted)
+        assert found is not None
+        if surely(found) is not None:
             return
-        outcome = draw.choice(sorted(entry[on_top]))
+        outcome = draw.choice(sorted(found))
         for place in [place for place in self.stacks[part] if place in entry]:
             event = "torn" if outcome == TORN else "erased" if outcome == NOTHING else "persisted"
             self.put(event, place.partition(":")[0], place, part, slot, None if outcome == NOTHING else whole(outcome),
@@ -223,10 +230,16 @@ class PersistenceDomain:
         """The token of one aspect of this domain."""
         return f"{self.name}:{aspect}"
 
-    def add_place(self, name: str, needs: Iterable[str]) -> str:
-        """Declare a place of this domain and the tokens (aspects of its own, or whole tokens) that it needs."""
+    def add_place(self, name: str, needs: Iterable[str], doubts: Iterable[str] = ()) -> str:
+        """Declare a place of this domain and the tokens (aspects of its own, or whole tokens) that it needs.
+
+        *doubts*: tokens whose loss leaves it unsure whether its content is still there.
+        """
         place = f"{self.name}:{name}"
         self.world.needs[place] = frozenset(need if ":" in need else self.token(need) for need in needs)
+        unsure = frozenset(doubt if ":" in doubt else self.token(doubt) for doubt in doubts)
+        if unsure:
+            self.world.doubts[place] = unsure
         return place
 
     def change_needs(self, place: str, needs: Iterable[str]) -> None:

@@ -79,6 +79,7 @@ class Simulation:
             rule_params=self.protocol.rule_params(),
             crashes=self.building.crashes(),
             failure_domains=dict(topology.failure_domains),
+            doubts={place: tuple(sorted(doubts)) for place, doubts in sorted(self.world.doubts.items())},
         )
 
     def run(self, on_progress: Callable[[float], None] | None = None) -> Trace:

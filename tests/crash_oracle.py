@@ -72,10 +72,16 @@ def at(trace: Trace, strike: Strike, instant: int) -> Found:
     slots = {(part, slot) for part, slot, _ in holdings}
     stacks = {part.name: part.stack for part in header.parts}
     for part, slot in slots:
+        possible: set[int] = set()
         for place in stacks[part]:
             if place in lives and (part, slot, place) in holdings:
-                found[part, slot] = holdings[part, slot, place]
-                break
+                possible |= holdings[part, slot, place]
+                if not set(header.doubts.get(place, ())) & set(strike.takes):
+                    break
+        else:
+            possible |= {NOTHING} if possible else set()
+        if possible:
+            found[part, slot] = frozenset(possible)
     vector = [_newest(part, found) for part in header.parts if part.shard >= 0 and set(part.stack) & lives]
     if down:
         raw = "dark"
