@@ -84,6 +84,8 @@ def test_the_headline_follows_the_result(result: dict[str, Any]) -> None:
     gap = changed(result, correct_latest=1.0)
     gap["recovered"]["unprotected_share"] = 0.1
     assert words.verdict(gap).level == "warn"
+    never = {**changed(result, correct_latest=1.0), "checkpoints": {"begun": 3, "committed": 0}}
+    assert words.verdict(never).title.startswith("No checkpoint")
     elsewhere = {**changed(result, correct_latest=1.0), "what_if": result["what_if"]}
     assert words.verdict(elsewhere).level == "warn"
     assert "one-drive" in words.verdict(elsewhere).sentence

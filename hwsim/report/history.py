@@ -238,11 +238,12 @@ class _PartReader:
         self.entries: dict[str, dict[str, Contents]] = {}  # slot -> place -> contents
 
     def put(self, place: str, slot: str, may: str | None) -> None:
-        held = self.entries.setdefault(slot, {})
-        if may is None:
-            held.pop(place, None)
-        else:
-            held[place] = decode(may)
+        if may is not None:
+            self.entries.setdefault(slot, {})[place] = decode(may)
+        elif slot in self.entries:
+            self.entries[slot].pop(place, None)
+            if not self.entries[slot]:
+                del self.entries[slot]
 
     def newest(self, alive: frozenset[str]) -> int:
         """The newest checkpoint, or a code."""

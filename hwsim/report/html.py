@@ -121,7 +121,6 @@ def _content(result: Result, trace: Trace, topology: Topology | None) -> dict[st
         "assumptions": words.assumptions(topology),
         "resolved": _resolved(topology),
         "seed": trace.header.seed,
-        "digest": trace.digest(),
     }
 
 

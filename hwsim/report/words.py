@@ -77,6 +77,10 @@ def verdict(result: Result) -> Verdict:
         told = "it " + " or ".join(_HARM[o] for o in harms)
         share = percent(recovered["unsafe_share"])
         return Verdict("bad", "Not safe", f"{when} goes wrong in {share} of cases: {told}.")
+    checkpoints = result.get("checkpoints") or {}
+    if checkpoints.get("begun") and not checkpoints.get("committed"):
+        sentence = "Not one checkpoint was acknowledged in this run, so there was nothing that a crash could lose."
+        return Verdict("warn", "No checkpoint came to its end", sentence)
     hurt = [name for name, case in result.get("what_if", {}).items() if _unsafe(case) > 0]
     whole = f"{when} never resumes from a mixture and never loses an acknowledged checkpoint"
     if recovered["unprotected_share"] > 0:
