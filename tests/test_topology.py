@@ -104,6 +104,13 @@ def test_the_examples_and_the_starter_have_no_mistakes(write: Any) -> None:
     assert check([write(starter())]) == []
 
 
+def test_what_the_starter_expects_comes_out(write: Any) -> None:
+    from hwsim.answers import answer
+
+    path = write(starter())
+    assert answer(load(path), load_cases(path)).is_well
+
+
 # -- what a file resolves to ---------------------------------------------------------------------
 
 

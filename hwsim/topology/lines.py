@@ -76,7 +76,7 @@ class Line(Params):
 class Header(Params):
     """What stands at the top, beside the sections."""
 
-    version: Literal[1] = Field(description="of this format: 1")
+    version: int = Field(ge=1, le=1, description="of this format: 1")
     name: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$",
