@@ -206,6 +206,7 @@ class Building:
         for part in self.job.parts:
             used |= {part.node.name, part.node.endpoint, part.device}
         used |= {self.job.coordinator.name, self.job.coordinator.endpoint}
+        used |= {part.device for part in self.job.trace_parts}
         domains = self.world.domains
         taking_part = {domains[name].node for name in used} - {None}
         used |= {domains[name].host or name for name in used}

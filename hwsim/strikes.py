@@ -31,7 +31,9 @@ def expanded(
     """Which devices a strike hits, and by which crash kind each: a kernel crash resets its node's other devices."""
     hits: dict[str, str] = {}
     for name in targets:
-        device = domains[name]
+        device = domains.get(name)
+        if device is None:  # a link: what it carries is not kept
+            continue
         hits[name] = kind
         if kind == KernelCrash.kind:
             for other in domains.values():
@@ -129,9 +131,9 @@ class Striker:
             self.world.holdings.strike(takes, self._draw)
         for device, crash in hits:
             device.stop(crash)
-        self.workload.stopped(
-            [device.name for device, _ in hits], fault.kind, stops_job=Fault.registry[fault.kind].stops_job
-        )
+        stops_job = Fault.registry[fault.kind].stops_job
+        if stops_job:
+            self.workload.stopped([device.name for device, _ in hits], fault.kind)
         own = {device.name: device.restore_time(crash) for device, crash in hits}
         longest = max((own[name] or 0 for name in targets), default=0)
         waiting = 0
@@ -144,6 +146,23 @@ class Striker:
             waiting -= 1
             if not waiting and restored is not None:
                 restored()
+
+        for device, _ in hits:
+            name = device.name
+            outage = own[name]
+            if name in targets and fault.restore_after_ps is not None:
+                outage = fault.restore_after_ps
+            elif name not in targets:  # reset along with its host
+                outage = max(outage or 0, fault.restore_after_ps or longest)
+            if device.up and (outage is None or not stops_job):  # it serves on
+                continue
+            self._outages[name] = self._outages.get(name, 0) + 1
+            waiting += 1
+            self.workload.unavailable(name)
+            if outage is not None:
+                self._at(int(self.env.now) + outage, lambda name=name: back(name))  # type: ignore[misc]
+        if not waiting and restored is not None:
+            restored()
 
         for device, _ in hits:
             name = device.name
@@ -162,7 +181,9 @@ class Striker:
             restored()
 
     def _restore(self, name: str) -> None:
-        self.world.domains[name].restore()
+        device = self.world.domains[name]
+        if not device.up:
+            device.restore()
         self.workload.restored(name)
 
     def _strike_links(self, fault: FaultSpec, targets: Sequence[str], restored: Callable[[], None] | None) -> None:

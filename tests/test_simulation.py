@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim.contents import NOTHING, Contents, decode
+from hwsim.contents import NOTHING, Contents, decode, uppermost
 from hwsim.recovery import RULES, DurableState, Handed
 from hwsim.simulation import simulate
 from hwsim.topology.spec import Topology, WhatIfSpec
@@ -149,16 +149,19 @@ def contents_at(trace: Trace, instant: int, takes: frozenset[str]) -> Mapping[tu
             else:
                 places[key] = decode(row.may)
     header: Header = trace.header
+    needs, doubts = header.places, header.doubts
+    dead = {place for place in needs if takes & set(needs[place])}
+    doubted = {place for place in doubts if takes & set(doubts[place])}
+    entries: dict[tuple[str, str], dict[str, Contents]] = {}
+    for (part, slot, place), contents in places.items():
+        entries.setdefault((part, slot), {})
+        if place not in dead:
+            entries[part, slot][place] = contents
     stacks = {part.name: part.stack for part in header.parts}
-    found: dict[tuple[str, str], Contents] = {}
-    for part, slot, _ in places:
-        for place in stacks[part]:
-            if (part, slot, place) in places and not takes & set(header.places[place]):
-                found[part, slot] = places[part, slot, place]
-                break
-        else:
-            found[part, slot] = frozenset((NOTHING,))
-    return found
+    return {
+        (part, slot): uppermost(entry, stacks[part], doubted) or frozenset((NOTHING,))
+        for (part, slot), entry in entries.items()
+    }
 
 
 def foreseen(trace: Trace, instant: int) -> frozenset[Handed]:

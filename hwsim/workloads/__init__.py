@@ -33,8 +33,12 @@ class Workload:
         """The run begins."""
         raise NotImplementedError
 
-    def stopped(self, devices: Sequence[str], kind: str, *, stops_job: bool) -> None:
-        """A fault struck *devices*; called once they have stopped.  *stops_job*: it ends jobs that use them."""
+    def stopped(self, devices: Sequence[str], kind: str) -> None:
+        """A fault that ends jobs struck *devices*; called once they have stopped."""
+        raise NotImplementedError
+
+    def unavailable(self, device: str) -> None:
+        """A device, or the process on it, cannot be used until it is `restored`."""
         raise NotImplementedError
 
     def restored(self, device: str) -> None:

@@ -227,7 +227,7 @@ class Checkpoint(Workload, kind="checkpoint"):
     # ranks that do not wait for each other
 
     def _free_running(self, first_ps: int) -> None:
-        """Every part begins its own checkpoints: the same period at its own phase, or at random."""
+        """Every part begins its own checkpoints: the same period at its own phase, or at random; nothing stalls."""
         params = self.params
         poisson = params.start == "poisson"
         limit, skip = params.in_flight.max, params.in_flight.when_full == "skip"
@@ -246,7 +246,12 @@ class Checkpoint(Workload, kind="checkpoint"):
                 self._in_flight[epoch] = None
                 self.world.record("checkpoint_begun", "job", epoch=epoch)
                 self.protocol.begin(epoch)
-            self.protocol.save(rank.placed, epoch, from_host=params.mode == "async")
+            placed, pipes = rank.placed, rank.placed.node.snapshot_pipes
+            if params.mode == "async" and pipes:
+                save = partial(self.protocol.save, placed, epoch, from_host=True)
+                self.job.track(self.world.flows.start(pipes, placed.size_bytes), placed.node.uses, save)
+            else:
+                self.protocol.save(placed, epoch, from_host=params.mode == "async")
 
         def due(rank: _FreeRank) -> None:
             if rank.in_flight < limit:
@@ -275,15 +280,9 @@ class Checkpoint(Workload, kind="checkpoint"):
 
     # crashes and recovery
 
-    def stopped(self, devices: Sequence[str], kind: str, *, stops_job: bool) -> None:
-        """A fault struck *devices*; called once they have stopped."""
-        hit = [name for name in devices if name in self._participants]
-        for name in hit:
-            if not self.world.domains[name].up:
-                self._down[name] = None
-        if not stops_job:
-            return
-        if not hit:
+    def stopped(self, devices: Sequence[str], kind: str) -> None:
+        """A fault that ends jobs struck *devices*; called once they have stopped."""
+        if self._participants.isdisjoint(devices):
             return
         self.job.lose(devices)
         if self._process is not None and self._process.is_alive:
@@ -292,6 +291,11 @@ class Checkpoint(Workload, kind="checkpoint"):
             self.running = False
             self.job.claim("job_stopped", detail=kind)
         self._process = self.env.process(self._recover())
+
+    def unavailable(self, device: str) -> None:
+        """A device, or the process on it, cannot be used until it is `restored`."""
+        if device in self._participants:
+            self._down[device] = None
 
     def restored(self, device: str) -> None:
         """A device serves again."""
