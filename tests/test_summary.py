@@ -91,6 +91,12 @@ def test_the_headline_follows_the_result(result: dict[str, Any]) -> None:
     assert "one-drive" in words.verdict(elsewhere).sentence
 
 
+def test_nothing_everywhere_is_not_called_a_checkpoint(result: dict[str, Any]) -> None:
+    told = summary.text({**changed(result, silent_restart=1.0), "raw": {"uniform_share": 1.0}})
+    assert "the same everywhere: nothing" in told
+    assert words.RAW["uniform"] not in told
+
+
 @pytest.mark.parametrize("outcome", words.OUTCOMES)
 def test_every_outcome_has_words(outcome: str, result: dict[str, Any]) -> None:
     told = summary.text(changed(result, **{outcome: 1.0}))
@@ -116,6 +122,15 @@ def test_a_bare_result_is_enough() -> None:
     }  # fmt: skip
     assert "Safe" in summary.text(bare)
     assert "Safe" in summary.markdown(bare)
+
+
+def test_means_over_timelines_read_well(result: dict[str, Any]) -> None:
+    thirds = {**result, "checkpoints": {**result["checkpoints"], "begun": 28 / 3, "skipped": 1 / 3}}
+    thirds["messages"] = {"sent": 100 / 3, "delivered": 30.0, "dropped": {"loss": 10 / 3}}
+    thirds["crashes"] = {"all": {"count": 4 / 3, "outcomes": {"refused": 4 / 3}, "lost_work_s": {}}}
+    for told in (summary.text(thirds), summary.markdown(thirds)):
+        assert "9.33333 checkpoints" in told
+        assert "33333333" not in told
 
 
 @given(st.floats(0, 1))

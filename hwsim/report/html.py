@@ -92,7 +92,10 @@ def _content(result: Result, trace: Trace, topology: Topology | None) -> dict[st
         "verdict": words.verdict(result),
         "unmet": words.unmet(result),
         "numbers": list(_numbers(result)),
-        "raw_rows": [(words.RAW[n], words.RAW_AT_LENGTH[n], share) for n, share in words.raw_shares(result["raw"])],
+        "raw_rows": [
+            (words.raw_name(name, result), words.RAW_AT_LENGTH[name], share)
+            for name, share in words.raw_shares(result["raw"])
+        ],
         "outcome_rows": [
             (words.OUTCOMES[name], name in words.UNSAFE, share)
             for name, share in words.outcome_shares(result["recovered"])

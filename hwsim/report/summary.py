@@ -89,7 +89,7 @@ def _asked(result: Result, topology: Topology | None, page: _Page) -> Iterator[s
     checkpoints = result.get("checkpoints", {})
     told = f"{duration(result['horizon_s'])} of training simulated"
     if "begun" in checkpoints:
-        told += f": {checkpoints['begun']} checkpoints begun, {checkpoints['committed']} acknowledged"
+        told += f": {_counted(checkpoints)}"
     told += f"; seed {result['hwsim']['seed']}."
     yield from page.wrap(told)
     if topology is not None and topology.repeats > 1:
@@ -106,7 +106,7 @@ def _found(result: Result, _topology: Topology | None, page: _Page) -> Iterator[
     for name, share in words.raw_shares(result["raw"]):
         if share > 0 or name in ("uniform", "mixed", "torn"):
             style = "good" if name == "uniform" else "dim" if name == "dark" else "warn"
-            yield page.share(words.RAW[name], share, style)
+            yield page.share(words.raw_name(name, result), share, style)
     if result["raw"].get("se"):
         yield page.paint("dim", f"  standard error of the mixed share: {percent(result['raw']['se'])}")
     yield ""
@@ -141,12 +141,12 @@ def _costs(result: Result, _topology: Topology | None, page: _Page) -> Iterator[
         pairs.append(("What binds", f"{checkpoints['bound_by']}"))
     for key, label in (("skipped", "Skipped checkpoints"), ("abandoned", "Abandoned checkpoints")):
         if checkpoints.get(key):
-            pairs.append((label, str(checkpoints[key])))
+            pairs.append((label, words.number(checkpoints[key])))
     if result.get("ettr") is not None:
         pairs.append(("Time that trains (ETTR)", percent(result["ettr"])))
     messages = result.get("messages") or {}
     if messages.get("sent"):
-        told = f"{messages['sent']} sent, {_total(messages['dropped'])} dropped"
+        told = f"{words.number(messages['sent'])} sent, {words.number(_total(messages['dropped']))} dropped"
         pairs.append(("Messages", told))
     yield from _aligned(pairs, page)
 
@@ -194,16 +194,17 @@ def _struck(result: Result, _topology: Topology | None, page: _Page) -> Iterator
     all_ = crashes.get("all") or {}
     if not all_.get("count"):
         return
-    yield f"Crashes that really struck in this run: {all_['count']}"
+    yield f"Crashes that really struck in this run: {words.number(all_['count'])}"
     for name, crash in crashes.items():
         if name == "all" and len(crashes) > 1:
             continue
-        parts = [f"{count} × {words.OUTCOMES.get(o, o)}" for o, count in (crash.get("outcomes") or {}).items()]
+        outcomes = (crash.get("outcomes") or {}).items()
+        parts = [f"{words.number(count)} × {words.OUTCOMES.get(name_, name_)}" for name_, count in outcomes]
         mean = (crash.get("lost_work_s") or {}).get("mean")
         told = "; ".join(parts) or "the job went on"
         if mean is not None and parts:
             told += f"; {duration(mean)} of work lost on average"
-        yield from page.wrap(f"{name} ({crash.get('count', 0)}): {told}", "  ", "    ")
+        yield from page.wrap(f"{name} ({words.number(crash.get('count', 0))}): {told}", "  ", "    ")
 
 
 def _expected(result: Result, _topology: Topology | None, page: _Page) -> Iterator[str]:
@@ -244,7 +245,13 @@ def _notes(result: Result, topology: Topology | None, page: _Page) -> Iterator[s
 
 def _total(dropped: Any) -> int:
     """A count, or counts by reason."""
-    return int(sum(dropped.values())) if isinstance(dropped, Mapping) else int(dropped)
+    return sum(dropped.values()) if isinstance(dropped, Mapping) else dropped
+
+
+def _counted(checkpoints: Result) -> str:
+    """How many there were; several timelines are averaged, so it may be a fraction."""
+    begun, committed = (words.number(checkpoints[key]) for key in ("begun", "committed"))
+    return f"{begun} checkpoints begun, {committed} acknowledged"
 
 
 def _aligned(pairs: Sequence[tuple[str, str]], page: _Page) -> Iterator[str]:
@@ -265,9 +272,12 @@ def markdown(result: Result, topology: Topology | None = None) -> str:
     lines += [f"**{said.title}.** {said.sentence}", ""]
     told = f"{duration(result['horizon_s'])} simulated, seed {result['hwsim']['seed']}"
     if "begun" in checkpoints:
-        told += f", {checkpoints['begun']} checkpoints begun, {checkpoints['committed']} acknowledged"
+        told += f", {_counted(checkpoints)}"
     lines += [told + ".", "", "| If all power went at a random instant | share |", "| :-- | --: |"]
-    lines += [f"| media: {words.RAW[name]} | {percent(share)} |" for name, share in words.raw_shares(result["raw"])]
+    lines += [
+        f"| media: {words.raw_name(name, result)} | {percent(share)} |"
+        for name, share in words.raw_shares(result["raw"])
+    ]
     lines += [
         f"| recovery: {words.OUTCOMES[name]} | {percent(share)} |"
         for name, share in words.outcome_shares(result["recovered"])

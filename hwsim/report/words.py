@@ -110,6 +110,12 @@ def raw_shares(raw: Result) -> Iterator[tuple[str, float]]:
         yield name, float(raw.get(f"{name}_share", 0.0))
 
 
+def raw_name(name: str, case: Result) -> str:
+    """Words for a class; where recovery always starts from nothing, what is the same everywhere is nothing."""
+    bare = name == "uniform" and case.get("recovered", {}).get("outcomes", {}).get("silent_restart") == 1
+    return "the same everywhere: nothing" if bare else RAW[name]
+
+
 def outcome_shares(recovered: Result) -> Iterator[tuple[str, float]]:
     """(outcome, share) of a `recovered` section, well ones first, those that occur."""
     outcomes = recovered.get("outcomes", {})
