@@ -121,12 +121,9 @@ class _Loader:
         self._expect = expect
 
     def load(self) -> Topology | None:
-        document, data = self.document, self.data
-        header = document.validate(Header, {k: v for k, v in data.items() if k in key_names(Header)}, ())
-        for key in data:
-            if key not in SECTIONS and key not in key_names(Header):
-                document.wrong((key,), "unknown key", suggest(key, [*key_names(Header), *SECTIONS]), key=True)
-        horizon = header.horizon if header is not None else None
+        """Everything resolved, or None: then the document's mistakes tell why."""
+        document = self.document
+        header = self._header()
         library = load_profiles(document, self._profile_files(), FilePath(self.source.marks.file).parent)
         document.mistakes += library.mistakes
         names = Names(document)
@@ -136,37 +133,21 @@ class _Loader:
         workload = self._kind("workload", workload_kinds())
         protocol = self._kind("protocol", protocol_kinds())
         placer = Placer(document, names, hardware)
-        shards = placer.place(getattr(workload, "shards", ()), ("workload", "shards"))
-        if workload is not None and "shards" in type(workload).model_fields and not workload.shards:  # type: ignore[attr-defined]
-            document.wrong(("workload",), "lacks `shards`", "write what is saved and where to", key=True)
+        shards = self._shards(workload, placer)
         coordinator, protocol = self._coordinate(protocol, shards, hardware, names, placer)
         striker = Striker(document, names, hardware)
         faults = striker.faults()
-        interval = getattr(workload, "interval", None)
-        what_if = striker.what_ifs(horizon, interval)
-        known = expectations.Known(
-            what_if=tuple(document.mapping((), data.get("what_if")) if isinstance(data.get("what_if"), dict) else ()),
-            faults=tuple(fault.name for fault in faults) if not document.mistakes else None,
-            links=tuple(hardware.links),
-        )
-        if self._expect is None:
-            expect = self._expectations(("expect",), data.get("expect"), known)
-            self._read_cases(known)
-        else:
-            expect = self._expect
-            for expectation in expect:
-                self._judge_key(("cases", str(self.case), "expect", expectation.key), expectation, known)
+        what_if = striker.what_ifs(header.horizon if header else None, getattr(workload, "interval", None))
+        expect = self._expected(tuple(fault.name for fault in faults), tuple(hardware.links))
         warm_up = self._warm_up(header, workload)
-        for name, domain_path in hardware.domain_paths.items():
+        for name, path in hardware.domain_paths.items():
             if name not in striker.used_domains and name not in hardware.nested_domains:
-                document.warn(domain_path, "no fault and no what-if names this failure domain")
+                document.warn(path, "no fault and no what-if names this failure domain")
         if document.mistakes or header is None or workload is None or protocol is None:
             return None
-        digest = hashlib.sha256((self.source.sha256 + library.content).encode())
-        if self.told:
-            digest.update(json.dumps(self.told, sort_keys=True, default=str).encode())
+        name = header.name or _stem(self.source.marks.file)
         topology = Topology(
-            name=header.name or _stem(self.source.marks.file),
+            name=name if self.case is None else f"{name}-{self.case}",
             description=header.description,
             seed=header.seed,
             horizon_ps=header.horizon,
@@ -184,13 +165,48 @@ class _Loader:
             what_if=what_if,
             expect=expect,
             cases=tuple(self.cases.values()),
-            sha256=digest.hexdigest(),
+            sha256=self._digest(library.content),
             source=self.source.marks.file,
             warnings=tuple(dict.fromkeys(document.warnings)),
         )
-        if self.case is not None:
-            topology = replace(topology, name=f"{topology.name}-{self.case}")
         return replace(topology, resolved=plain(topology))
+
+    def _header(self) -> Header | None:
+        own = key_names(Header)
+        for key in self.data:
+            if key not in SECTIONS and key not in own:
+                self.document.wrong((key,), "unknown key", suggest(key, [*own, *SECTIONS]), key=True)
+        return self.document.validate(Header, {key: value for key, value in self.data.items() if key in own}, ())
+
+    def _digest(self, profiles: str) -> str:
+        """SHA-256 of the file, its profiles and the changes made to it."""
+        digest = hashlib.sha256((self.source.sha256 + profiles).encode())
+        if self.told:
+            digest.update(json.dumps(self.told, sort_keys=True, default=str).encode())
+        return digest.hexdigest()
+
+    def _shards(self, workload: BaseModel | None, placer: Placer) -> tuple[ShardSpec, ...]:
+        lines = getattr(workload, "shards", None)
+        if lines is not None and not lines:
+            self.document.wrong(("workload",), "lacks `shards`", "write what is saved and where to", key=True)
+        return placer.place(lines or (), ("workload", "shards"))
+
+    def _expected(self, faults: tuple[str, ...], links: tuple[str, ...]) -> tuple[Expectation, ...]:
+        """What must come out: the topology's own `expect`, or what its case wants instead."""
+        section = self.data.get("what_if")
+        known = expectations.Known(
+            what_if=tuple(section) if isinstance(section, dict) else (),
+            # What is not right is not among them, so that its name would be a second mistake.
+            faults=None if self.document.mistakes else faults,
+            links=None if self.document.mistakes else links,
+        )
+        if self._expect is None:
+            expect = self._expectations(("expect",), self.data.get("expect"), known)
+            self._read_cases()
+            return expect
+        for expectation in self._expect:
+            self._judge_key(("cases", str(self.case), "expect", expectation.key), expectation, known)
+        return self._expect
 
     def _profile_files(self) -> tuple[str, ...]:
         given = self.data.get("profiles")
@@ -313,7 +329,7 @@ class _Loader:
             return False
         return True
 
-    def _read_cases(self, known: expectations.Known) -> None:
+    def _read_cases(self) -> None:
         for name, entry in self.document.mapping(("cases",), self.data.get("cases")).items():
             path: Path = ("cases", name)
             named = check_word(self.document, path, name, "a case")
