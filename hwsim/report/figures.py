@@ -219,6 +219,8 @@ def whole_run(history: History) -> tuple[Figure, str]:
     if not lost_unit:
         layout["yaxis3"] |= {"range": [0, 1], "showticklabels": False}
     layout["yaxis4"] = {**grid, "domain": [0, 0.22], "tickformat": "d"}
+    if len(history.checkpoints) < 5:
+        layout["yaxis4"] |= {"dtick": 1}
     titles = ((1.0, "what a crash finds"), (0.81, "what recovery hands back"), (0.61, "work a crash would lose"),
               (0.22, "checkpoint number"))  # fmt: skip
     layout["annotations"] = [
@@ -470,7 +472,8 @@ def _legend_once(data: Iterable[Figure]) -> None:
 
 
 def _marker(colour: str, pattern: str) -> Figure:
-    marker: Figure = {"color": colour, "line": {"width": 0}}
+    outline = {"width": 1, "color": "#b9bec5"} if colour == "#ffffff" else {"width": 0}
+    marker: Figure = {"color": colour, "line": outline}
     if pattern:
         marker["pattern"] = {"shape": pattern, "fillmode": "overlay", "fgcolor": "#ffffff", "fgopacity": 0.6}
         marker["pattern"] |= {"size": 7, "solidity": 0.2}

@@ -161,7 +161,7 @@ def _what_ifs(result: Result, topology: Topology | None, page: _Page) -> Iterato
         asked = words.what_if_words(name, topology)
         sentence = f"{name}: {asked + ': ' if asked else ''}{told}"
         worst = case.get("worst")
-        if worst and worst != name and (not asked or " one of " in asked):
+        if worst and worst != name and level != "good" and (not asked or " one of " in asked):
             sentence += f"; worst: {worst}"
         first, *rest = page.wrap(sentence, "  ", "    ")
         mark = {"bad": "!", "warn": "~"}.get(level, " ")
