@@ -78,7 +78,8 @@ def test_comparisons_that_fit(key: str, wanted: str) -> None:
      ("raw.uniform_share", "> high"), ("raw.uniform_share", "in [1, 0]"), ("raw.uniform_share", "in [a, 1]"),
      ("raw.uniform_share", "> 0.8 +- 0.1"), ("raw.uniform_share", "== 0.8 +- x"), ("raw.uniform_share", "=="),
      ("raw.uniform_share", "== 0.8 +- -1"), ("checkpoints.bound_by", "> 3"), ("checkpoints.bound_by", "in [0, 1]"),
-     ("raw.uniform_share", ""), ("checkpoints.commit_latency_s.mean", "< 14s")],
+     ("raw.uniform_share", ""), ("checkpoints.commit_latency_s.mean", "< 14s"),
+     ("ettr", "== 0.9 +- 4se")],
 )  # fmt: skip
 def test_comparisons_that_do_not_fit(key: str, wanted: str) -> None:
     problem = wanted_problem(key, wanted)
@@ -115,7 +116,7 @@ def test_comparisons_that_do_not_fit(key: str, wanted: str) -> None:
         ("links.wire.dropped", "== 3", True),
         ("links.wire.dropped.fcs", "== 2", True),
         ("links.wire.dropped.jam", "== 0", True),
-        ("what_if.drive.recovered.unsafe_share", "== 1 +- 2se", True),  # the scope's own standard error: 0.5
+        ("what_if.drive.raw.uniform_share", "== 1 +- 2se", True),  # the scope's own standard error: 0.5
     ],
 )
 def test_what_a_comparison_says_of_a_result(key: str, wanted: str, verdict: bool) -> None:
@@ -130,7 +131,8 @@ def test_keys_of_explore_are_judged_by_explore_only() -> None:
 
 
 def test_a_standard_error_that_is_not_stated_bears_nothing_out() -> None:
-    assert standard_error("ettr", RESULT) == 0.01  # that of `raw`
+    assert standard_error("raw.distinct.2", RESULT) == 0.01
+    assert standard_error("ettr", RESULT) is None
     assert standard_error("ettr", {"ettr": 1.0}) is None
     assert not holds("== 1 +- 4se", 1.0, None)
     assert holds("== 1 +- 4se", 1.0, 0.0)

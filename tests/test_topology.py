@@ -17,6 +17,7 @@ from strategies import mutated_topologies, topologies
 import hwsim.topology
 from hwsim.errors import Mistake, UserError
 from hwsim.topology import check, kinds, load, load_case, load_cases, schema, starter
+from hwsim.topology.expectations import Known, key_problem
 from hwsim.topology.kinds import device_kinds
 from hwsim.topology.profiles import shipped
 from hwsim.topology.spec import Topology
@@ -108,7 +109,18 @@ def test_what_the_starter_expects_comes_out(write: Any) -> None:
     from hwsim.answers import answer
 
     path = write(starter())
-    assert answer(load(path), load_cases(path)).is_well
+    found = answer(load(path), load_cases(path))
+    assert found.is_well
+    about_the_run = {"expect", "cases", "warnings"}
+    for key in leaves({name: part for name, part in found.result.items() if name not in about_the_run}):
+        assert key_problem(key, Known()) is None
+
+
+def leaves(result: Any, path: str = "") -> list[str]:
+    """The key of every value of a result."""
+    if not isinstance(result, dict):
+        return [path]
+    return [key for step, part in result.items() for key in leaves(part, f"{path}.{step}" if path else str(step))]
 
 
 # -- what a file resolves to ---------------------------------------------------------------------

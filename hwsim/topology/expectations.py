@@ -26,7 +26,13 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z")
 NUMBER, TEXT, ANY = "number", "text", "any"
 
 Tree = Mapping[str, Any]
-_STATISTICS: Tree = dict.fromkeys(("mean", "p50", "p99", "max", "min", "se", "count"), NUMBER)
+_STATISTICS = frozenset({"mean", "p50", "p99", "max", "se"})  # of nothing they do not exist, where a count is 0
+
+
+def _statistics(*names: str) -> Tree:
+    return dict.fromkeys(names, NUMBER)
+
+
 _BUCKETS: Tree = {"<number>": NUMBER}
 _OUTCOMES: Tree = {outcome.value: NUMBER for outcome in Outcome}
 _RAW: Tree = {
@@ -45,12 +51,12 @@ _RECOVERED: Tree = {
     "outcomes": _OUTCOMES,
     "unsafe_share": NUMBER,
     "unprotected_share": NUMBER,
-    "lost_work_s": _STATISTICS,
+    "lost_work_s": _statistics("mean", "max", "se"),
     "undecided_share": NUMBER,
     "se": NUMBER,
     "best_case": {"outcomes": _OUTCOMES, "unsafe_share": NUMBER, "unprotected_share": NUMBER},
 }
-_CRASHES: Tree = {"count": NUMBER, "outcomes": _OUTCOMES, "lost_work_s": _STATISTICS}
+_CRASHES: Tree = {"count": NUMBER, "outcomes": _OUTCOMES, "lost_work_s": _statistics("mean", "max")}
 _RESULT: Tree = {
     "hwsim": {"version": TEXT, "topology_sha256": TEXT, "seed": NUMBER},
     "topology": TEXT,
@@ -68,8 +74,8 @@ _RESULT: Tree = {
         "skipped": NUMBER,
         "abandoned": NUMBER,
         "snapshots": NUMBER,
-        "commit_latency_s": _STATISTICS,
-        "stall_s": _STATISTICS,
+        "commit_latency_s": _statistics("mean", "p50", "p99"),
+        "stall_s": _statistics("mean"),
         "bound_by": TEXT,
     },
     "ettr": NUMBER,
@@ -84,6 +90,9 @@ _RESULT: Tree = {
             "tokens_lost": NUMBER,
             "tokens_cloned": NUMBER,
             "in_doubt_share": NUMBER,
+            "data_bytes": NUMBER,
+            "data_frames": NUMBER,
+            "data_frames_resent": NUMBER,
         }
     },
     "verdicts": {"<verdict>": {"value": TEXT, "detail": TEXT}},
@@ -169,6 +178,8 @@ def wanted_problem(key: str, wanted: str) -> tuple[str, str] | None:
             return f"'{wanted}': a tolerance goes with == only", "write == V +- tolerance"
         if not _NUMBER.match(tolerance[1]) or not _NUMBER.match(tolerance[2]) or float(tolerance[2]) < 0:
             return f"'{wanted}': the value or the tolerance is no number", "write such as '== 0.84 +- 4se'"
+        if tolerance[3] and kind != ANY and not {"raw", "recovered"} & set(key.split(".")):
+            return f"'{wanted}': no result states a standard error of this key", "write the tolerance as a number"
         return None
     if operator in ("<", "<=", ">", ">=") and (kind == TEXT or not _NUMBER.match(value)):
         return f"'{wanted}': {operator} compares numbers", f"write such as {example}"
@@ -206,7 +217,7 @@ def value_of(key: str, result: Mapping[str, Any]) -> Any:
         if not isinstance(here, Mapping) or step not in here:
             kind = _lookup(key, Known())
             # What a count or a bucket was not seen is 0; a mean of nothing does not exist.
-            absent = steps[-1] in _STATISTICS and steps[-1] != "count"
+            absent = steps[-1] in _STATISTICS
             return 0 if kind == NUMBER and not absent else None
         here = here[step]
     if isinstance(here, Mapping):  # `dropped` by reason, asked for as a whole
@@ -215,7 +226,7 @@ def value_of(key: str, result: Mapping[str, Any]) -> Any:
 
 
 def standard_error(key: str, result: Mapping[str, Any]) -> float | None:
-    """The standard error that *result* states for *key*: beside it, or else that of `raw` in the same scope."""
+    """The standard error that *result* states for *key*: beside it, or for what it is a part of."""
     steps = key.split(".")
     scopes: list[Any] = []
     here: Any = result
@@ -231,9 +242,6 @@ def standard_error(key: str, result: Mapping[str, Any]) -> float | None:
                 return float(stated)
             if isinstance(stated, Mapping) and isinstance(stated.get(steps[-1]), int | float):
                 return float(stated[steps[-1]])
-        raw = scope.get("raw")
-        if isinstance(raw, Mapping) and isinstance(raw.get("se"), int | float):
-            return float(raw["se"])
     return None
 
 
