@@ -164,9 +164,9 @@ def contents_at(trace: Trace, instant: int, takes: frozenset[str]) -> Mapping[tu
     }
 
 
-def foreseen(trace: Trace, instant: int) -> frozenset[Handed]:
+def foreseen(trace: Trace, instant: int, case: int = 0) -> frozenset[Handed]:
     header = trace.header
-    takes = frozenset(header.crashes[0].strikes[0].takes)
+    takes = frozenset(header.crashes[case].strikes[0].takes)
     state = DurableState.holding(header.parts, contents_at(trace, instant, takes))
     return RULES[header.rule](state, header.rule_params)
 
@@ -223,3 +223,47 @@ def test_abstract_domains_leave_no_doubt_and_the_live_crash_agrees(instant: int,
     struck = simulate(builders.abstract(4, **common, faults=[crash]))
     recovered = next(row for row in struck if row.event == "recovered")
     assert foreseen(quiet, instant) == {Handed(str(recovered.detail), recovered.epoch)}
+
+
+STRIKES: list[tuple[str, tuple[str, ...]]] = [
+    ("power_loss", ("node0/nvme",)),
+    ("power_loss", builders.NODE0),
+    ("power_loss", ("node1/host",)),
+    ("kernel_crash", ("node0/host",)),
+    ("process_crash", ("node1/host",)),
+    ("gpu_reset", ("node0/gpu1",)),
+    ("nic_reset", ("node1/nic",)),
+    ("media_loss", ("node1/nvme",)),
+]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    strike=st.sampled_from(STRIKES),
+    protocol=st.sampled_from(PROTOCOLS),
+    instant=st.one_of(st.integers(9 * PS, 25 * PS), st.integers(20 * PS, 22 * PS)),
+    sync=st.sampled_from(["flush", "completion", "fua"]),
+    into=st.sampled_from(["media", "page_cache", "dram"]),
+    mode=st.sampled_from(["sync", "async"]),
+    replica=st.sampled_from([0, 1]),
+)
+def test_what_a_partial_crash_leaves_is_among_what_the_sweep_foresees(
+    strike: tuple[str, tuple[str, ...]], protocol: dict[str, Any], instant: int, sync: str, into: str, mode: str,
+    replica: int,
+) -> None:  # fmt: skip
+    """The survivors are torn down at once here: what they had given to a drive or a kernel goes on, and no more."""
+    instant |= 1
+    kind, targets = strike
+    common = {"count": 2, "protocol": protocol, "sync": sync, "into": into, "replica": replica, "horizon": "60s",
+              "workload": {"mode": mode, "restart": {"detect": "0s", "load": False}},
+              "what_if": [WhatIfSpec("strike", kind, (("strike", targets),))]}  # fmt: skip
+    quiet = simulate(builders.machine(**common))
+    crash = builders.fault(kind, [targets], at=f"{instant}ps", restore_after="1s")
+    struck = simulate(builders.machine(**common, faults=[crash]))
+    before = [row for row in quiet.rows if row[0] < instant]
+    assert struck.rows[: len(before)] == before, "a crash cannot change what came before it"
+    if into == "dram" and targets[0].endswith("nvme"):
+        assert not any(row.event == "job_stopped" for row in struck), "nobody uses that drive"
+        return
+    recovered = next(row for row in struck if row.event == "recovered")
+    assert Handed(str(recovered.detail), recovered.epoch) in foreseen(quiet, instant, 1)
