@@ -199,7 +199,7 @@ def _device_figures(topology: Topology | None) -> list[dict[str, Any]]:
             "figures": list(held),
             "assumed": sum(figure.assumption for figure in held),
         }
-        for (kind, held), devices in sorted(groups.items(), key=lambda group: group[0][0])  # stable: devices in order within a kind
+        for (kind, held), devices in sorted(groups.items(), key=lambda group: group[0][0])
     ]
 
 
