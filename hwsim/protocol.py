@@ -189,7 +189,7 @@ class Job:
 
     def watch(self, event: simpy.Event, callback: Callable[[simpy.Event], None]) -> None:
         """Call *callback* when *event* happens, or now if it has happened."""
-        if event.callbacks is None:
+        if event.processed:
             callback(event)
         else:
             event.callbacks.append(callback)
