@@ -77,6 +77,7 @@ class Holdings:
     def __init__(self, world: World) -> None:
         self._world = world
         self.stacks: dict[str, tuple[str, ...]] = {}  # part -> places, topmost first
+        self.taken: frozenset[str] = frozenset()  # what the last strike took: devices stop after it, one by one
         self._entries: dict[tuple[str, str], dict[str, Contents]] = {}  # (part, slot) -> place -> contents
 
     def put(self, event: str, subject: str, place: str, part: str, slot: str, contents: Contents | None,
@@ -128,15 +129,21 @@ class Holdings:
         return {(part, slot): self.read(part, slot) for part, slot in self._entries}
 
     def erase(self, subject: str, part: str, slot: str) -> None:
-        """Remove (*part*, *slot*) from every place (a delete that is durable at once)."""
+        """Remove (*part*, *slot*) from every place (a delete that is durable at once), and from what is on its way."""
         for place in list(self._entries.get((part, slot), ())):
             self.put("erased", subject, place, part, slot, None)
+        domains = self._world.domains
+        for place in self.stacks[part]:
+            device = domains.get(place.partition(":")[0])
+            if device is not None:
+                device.forget(part, slot)
 
     def strike(self, takes: frozenset[str], draw: random.Random) -> None:
         """Take the tokens away: places that need one lose their entries, and what is then on top is settled.
 
         What lies in a place that doubts one is settled too: with what lies below, it is one of several possibilities.
         """
+        self.taken = takes
         dead = {place for place, needs in self._world.needs.items() if needs & takes}
         doubted = {place for place, doubts in self._world.doubts.items() if doubts & takes} - dead
         for (part, slot), entry in list(self._entries.items()):
@@ -148,19 +155,27 @@ class Holdings:
             self.settle(part, slot, draw, doubted)
 
     def settle(self, part: str, slot: str, draw: random.Random, doubted: Container[str] = ()) -> None:
-        """Nothing more will be written: draw what a reader really finds, if unsure, and let every place hold that."""
+        """Nothing more is on its way to the topmost place: draw what a reader really finds, if unsure.
+
+        Where nothing exists on top, nothing exists below; what else lower places may hold is for their devices to say.
+        """
         entry = self._entries.get((part, slot))
         if not entry:
             return
-        found = uppermost(entry, self.stacks[part], doubted)
+        stack = self.stacks[part]
+        found = uppermost(entry, stack, doubted)
         assert found is not None
         if surely(found) is not None:
             return
         outcome = draw.choice(sorted(found))
-        for place in [place for place in self.stacks[part] if place in entry]:
-            event = "torn" if outcome == TORN else "erased" if outcome == NOTHING else "persisted"
-            self.put(event, place.partition(":")[0], place, part, slot, None if outcome == NOTHING else whole(outcome),
-                     epoch=outcome if outcome >= 0 else None)
+        if outcome == NOTHING:
+            for place in [place for place in stack if place in entry]:
+                self.put("erased", place.partition(":")[0], place, part, slot, None)
+            return
+        on_top = next(place for place in stack if place in entry)
+        event = "torn" if outcome == TORN else "persisted" if on_top == stack[-1] else "completed"
+        self.put(event, on_top.partition(":")[0], on_top, part, slot, whole(outcome),
+                 epoch=outcome if outcome >= 0 else None)
 
 
 class Operation(Protocol):
@@ -262,6 +277,9 @@ class PersistenceDomain:
         self.world.record("stopped", self.name, detail=crash_kind)
         for notify in list(self.on_stop):
             notify(crash_kind)
+
+    def forget(self, part: str, slot: str) -> None:
+        """(*part*, *slot*) was deleted: nothing that is under way for it may bring it back."""
 
     def restore_time(self, crash_kind: str) -> int | None:
         """How long (ps) this domain needs to serve again after such a crash by itself; None: never by itself."""

@@ -1,27 +1,28 @@
 """A host: a process with its buffers, a kernel with its page cache, and memory that needs the power.
 
-Four kinds of memory, by what each needs: user buffers need the process; tmpfs, shared memory and
-the memory of another process (`dram`) outlive the process and need the kernel; the page cache of a
-file needs the kernel and the drive behind it.  A file in the page cache is dirty until it is synced:
-from the write on, any part of it may be on the drive, because the kernel may write it back when it
-likes, in any order.
+Four kinds of memory, by what each needs: a process's own buffers need the process; tmpfs, shared
+memory and the memory of another process (`dram`, an agent's) outlive it and need the kernel; the page
+cache of a file needs the kernel and the drive behind it.  A file in the page cache is dirty until it
+is synced.  From the write on any part of it may be on the drive, because the kernel may write it back
+when it likes, in any order; `writeback_after` later it surely does.  A name that was created or renamed
+is one entry, old or new, until the directory is synced or the journal has committed.
 
-Source: POSIX.1-2017 write() and fsync(); Linux Documentation/admin-guide/sysctl/vm.rst
-(dirty_expire_centisecs) for the writeback; Documentation/filesystems/tmpfs.rst.
+Source: POSIX.1-2017, write(), fsync() and rename(); Linux, Documentation/admin-guide/sysctl/vm.rst
+(dirty_expire_centisecs), Documentation/filesystems/ext4 (data=ordered, `commit`) and tmpfs.rst;
+Pillai et al., All File Systems Are Not Created Equal, OSDI 2014, for what a crash makes of a rename.
 
-Not modelled: memory pressure; a sync that fails; file systems' journals (a protocol's rename is atomic
-and, as it syncs the directory, durable at once).
+Not modelled: memory pressure; a sync that fails; a journal's bandwidth; copies of one slot at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
-from hwsim.contents import NOTHING, TORN, TORN_FOR_SURE, Contents, either, surely, whole
-from hwsim.domain import IOLost, PersistenceDomain, Store, World
+from hwsim.contents import TORN_FOR_SURE, Contents, either, whole
+from hwsim.domain import IOLost, PersistenceDomain, World
 from hwsim.quantities import Duration, Params, Rate, Size
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from hwsim.domain import Operation
     from hwsim.flow import Flow, Pipe
 
-_PAGE = 4096  # bytes; what the kernel writes back is whole pages
+_PAGE = 4096  # bytes; a copy of one page is there or not
+_NAME_BYTES = 512  # a directory entry changes with one sector of the journal
 
 
 class HostParams(Params):
@@ -42,7 +44,34 @@ class HostParams(Params):
     writeback_after: Duration | None = Field(
         default=None, gt=0, description="age at which the kernel writes dirty pages back by itself; none: it never does"
     )
+    journal_commit: Duration | None = Field(
+        default=None, gt=0, description="age at which the journal commits a new name by itself; none: it never does"
+    )
     reboot_time: Duration | None = Field(default=None, gt=0, description="from a kernel crash until the host serves")
+
+
+class Pages(Protocol):
+    """Dirty pages of a cached file, any of which may be on their drive."""
+
+    done: simpy.Event
+
+    def copied(self) -> None:
+        """All of them are there to be sent."""
+
+    def start(self, pipes: Sequence[Pipe], sync: str) -> None:
+        """Send all of them now; `done` succeeds once *sync* holds, and fails if the drive or the kernel crashed."""
+
+
+class Backing(Protocol):
+    """A drive with a file system, as the kernel sees it."""
+
+    name: str
+
+    def dirtied(self, part: str, slot: str, epoch: int, size_bytes: int) -> Pages:
+        """The page cache got new pages of a file."""
+
+    def flush(self) -> Operation:
+        """Bring every write that has completed by now to the media."""
 
 
 class Host(PersistenceDomain, kind="host"):
@@ -59,23 +88,29 @@ class Host(PersistenceDomain, kind="host"):
         self, world: World, name: str, params: Any, *, node: str | None = None, host: str | None = None
     ) -> None:
         super().__init__(world, name, params, node=node, host=host)
-        self.user = self.add_place("user", ["process", "kernel", "power"])
-        self.places = {into: self.add_place(into, ["kernel", "power"]) for into in ("dram", "tmpfs")}
+        self._memories = {
+            "user": self.add_place("user", ["process", "kernel", "power"]),
+            "dram": self.add_place("dram", ["kernel", "power"]),
+            "tmpfs": self.add_place("tmpfs", ["kernel", "power"]),
+        }
         bandwidth = params.memory_bandwidth
         self.memory: Pipe | None = None if bandwidth is None else world.flows.pipe(f"{name} memory", bandwidth)
+        self.read_pipe = self.memory
         self._page_caches: dict[str, str] = {}
         self._under_way: dict[_Copy, None] = {}
+        self._dirty: dict[tuple[str, str], _Copy] = {}  # files with pages that are not on their drive
 
     def page_cache_of(self, drive: str) -> str:
         """The page cache over the files of *drive*, which needs that drive: its dirty pages are useless without."""
         if drive not in self._page_caches:
             key = drive.rpartition("/")[2]
-            self._page_caches[drive] = self.add_place(f"page_cache.{key}", ["kernel", "power", f"{drive}:power"])
+            needs = ["kernel", "power", f"{drive}:power", f"{drive}:media"]
+            self._page_caches[drive] = self.add_place(f"page_cache.{key}", needs)
         return self._page_caches[drive]
 
     def stack_for(self, into: str) -> tuple[str, ...]:
         """Memory stands alone: below it there is nothing."""
-        return (self.places["dram" if into == "media" else into],)
+        return (self._memories["dram" if into == "media" else into],)
 
     def write(
         self,
@@ -90,31 +125,63 @@ class Host(PersistenceDomain, kind="host"):
         owner: str = "",
     ) -> Operation:
         """Copy *epoch* into memory; done when the copy is whole, whatever *sync* says."""
-        place = self.stack_for(into)[0]
-        return _Copy(self, place, part, slot, epoch, size_bytes, pipes)
+        copy = _Copy(self, self.stack_for(into)[0], part, slot, epoch, size_bytes)
+        copy.start(pipes)
+        return copy
 
     def write_cached(
-        self, drive: Store, part: str, slot: str, epoch: int, size_bytes: int, pipes: Sequence[Pipe], sync: str
+        self,
+        drive: Backing,
+        part: str,
+        slot: str,
+        epoch: int,
+        size_bytes: int,
+        *,
+        pipes: Sequence[Pipe] = (),
+        sync: str = "none",
+        owner: str = "",
     ) -> Operation:
         """write(2) into the page cache over *drive*; with sync `flush` or `fua`, fsync(2) after it."""
-        name: str = drive.name  # type: ignore[attr-defined]
-        return _Copy(self, self.page_cache_of(name), part, slot, epoch, size_bytes, pipes, drive=drive, sync=sync)
+        copy = _Copy(self, self.page_cache_of(drive.name), part, slot, epoch, size_bytes, drive=drive, sync=sync)
+        copy.start(pipes)
+        return copy
+
+    def fsync(self, drive: Backing, part: str, slot: str) -> Operation:
+        """Bring a cached file to its drive, and flush the drive."""
+        copy = self._dirty.get((part, slot))
+        return drive.flush() if copy is None or copy.pages is None else _Fsync(drive, copy, copy.pages)
+
+    def rename(self, drive: Backing, part: str, slot: str, epoch: int) -> None:
+        """Let a name stand for *epoch*: for every process at once, and on the media once the journal has committed
+        or the directory is synced (`fsync` of the name).  Until then a crash of the kernel leaves the old or the new.
+        """
+        copy = _Copy(self, self.page_cache_of(drive.name), part, slot, epoch, _NAME_BYTES, drive=drive)
+        copy.start(None)
 
     def stop(self, crash_kind: str) -> None:
         """A process crash leaves the host up, and what its kernel was given goes on."""
         if crash_kind == "process_crash":
             return
+        super().stop(crash_kind)
         for copy in list(self._under_way):
             copy.lose()
-        super().stop(crash_kind)
+        for copy in list(self._dirty.values()):
+            copy.clean()
 
     def restore_time(self, crash_kind: str) -> int | None:
         """Its own reboot time after a kernel crash; after a power loss somebody must bring the power back."""
-        return self.params.reboot_time if crash_kind == "kernel_crash" else None
+        reboot_ps: int | None = self.params.reboot_time
+        return reboot_ps if crash_kind == "kernel_crash" else None
+
+    def forget(self, part: str, slot: str) -> None:
+        """A delete: its dirty pages are dropped."""
+        copy = self._dirty.get((part, slot))
+        if copy is not None:
+            copy.clean()
 
 
 class _Copy:
-    """One copy into memory, and behind it, for a cached file, the way to the drive."""
+    """One copy into memory, and for a cached file the pages that it leaves dirty."""
 
     def __init__(
         self,
@@ -124,85 +191,106 @@ class _Copy:
         slot: str,
         epoch: int,
         size_bytes: int,
-        pipes: Sequence[Pipe],
         *,
-        drive: Store | None = None,
+        drive: Backing | None = None,
         sync: str = "none",
     ) -> None:
         self.host = host
-        self.place = place
-        self.part = part
-        self.slot = slot
-        self.epoch = epoch
+        self.key = (part, slot)
         self.size_bytes = size_bytes
-        self.drive = drive
-        self.sync = sync
+        self.pages: Pages | None = None  # dirty ones, and the way to the drive
+        self.sent = False  # the kernel is writing all of them back
         self.done: simpy.Event = host.env.event()
-        self.copied = False
-        self.lost = False
-        self._behind: Operation | None = None
-        holdings = host.world.holdings
-        self.old: Contents = holdings.read(part, slot)
+        self._place = place
+        self._epoch = epoch
+        self._drive = drive
+        self._sync = sync
+        self._is_name = False
+        self._before: Contents | None = host.world.holdings.at(place, part, slot)
+        self._flow: Flow | None = None
+
+    def start(self, pipes: Sequence[Pipe] | None) -> None:
+        """Copy, the bytes coming through *pipes*; None: a name, which is there at once."""
+        host, (part, slot) = self.host, self.key
         host._under_way[self] = None
-        memory = () if host.memory is None else (host.memory,)
-        self._put("begun", TORN_FOR_SURE if size_bytes > _PAGE else either(self.old, epoch))
-        if drive is not None:
-            self._expect_writeback()
-        self.flow: Flow = host.world.flows.start((*pipes, *memory), size_bytes)
-        assert self.flow.done.callbacks is not None
-        self.flow.done.callbacks.append(self._whole)
-
-    def _put(self, event: str, contents: Contents) -> None:
-        self.host.world.holdings.put(
-            event, self.host.name, self.place, self.part, self.slot, contents, epoch=self.epoch,
-            size_bytes=self.size_bytes,
-        )  # fmt: skip
-
-    def _expect_writeback(self) -> None:
-        """From now on any of it may be on the drive, in any order; the drive's own writes then say it better."""
-        world = self.host.world
-        media = world.holdings.stacks[self.part][-1]
-        under = world.holdings.at(media, self.part, self.slot) or frozenset((NOTHING,))
-        may = either(under, self.epoch) if self.size_bytes <= _PAGE else either(under, self.epoch, TORN)
-        world.holdings.put("begun", media.partition(":")[0], media, self.part, self.slot, may, epoch=self.epoch)
-
-    def _whole(self, event: simpy.Event) -> None:
-        if not event._ok:
-            event.defused = True
+        if not host.up:
+            self.lose()
             return
-        self.copied = True
-        self._put("completed", whole(self.epoch))
-        if self.drive is None:
-            self._finish()
-        elif self.sync in ("flush", "fua"):
-            self._write_back()
+        if self.size_bytes > _PAGE:
+            self._put("begun", TORN_FOR_SURE)
         else:
+            self._put("begun", either(host.world.holdings.read(part, slot), self._epoch))
+        if self._drive is not None:
+            self.pages = self._drive.dirtied(part, slot, self._epoch, self.size_bytes)
+            assert self.pages.done.callbacks is not None
+            self.pages.done.callbacks.append(self._written_back)
+            older = host._dirty.get(self.key)
+            if older is not None:
+                older.pages = None  # what it had not sent is replaced
+            host._dirty[self.key] = self
+        if pipes is None:
+            self._is_name = True
+            self._whole()
+            return
+        memory = () if host.memory is None else (host.memory,)
+        self._flow = host.world.flows.start((*pipes, *memory), self.size_bytes)
+        assert self._flow.done.callbacks is not None
+        self._flow.done.callbacks.append(self._moved)
+
+    def _put(self, event: str, contents: Contents | None) -> None:
+        part, slot = self.key
+        self.host.world.holdings.put(
+            event, self.host.name, self._place, part, slot, contents, epoch=self._epoch, size_bytes=self.size_bytes
+        )
+
+    def _moved(self, event: simpy.Event) -> None:
+        if event._ok:
+            self._whole()
+        else:
+            event.defused = True  # whoever cancelled the flow has told the writer
+
+    def _whole(self) -> None:
+        """All of it is in memory."""
+        if self._drive is not None and self.host._dirty.get(self.key) is not self:
+            self._finish()  # deleted meanwhile, or newer pages have taken the place of its own
+            return
+        self._put("completed", whole(self._epoch))
+        if self.pages is None:
             self._finish()
-            after = self.host.params.writeback_after
-            if after is not None:
-                self.host.env.timeout(after).callbacks.append(self._expired)
+            return
+        self.pages.copied()
+        if self._sync in ("flush", "fua"):
+            self.send("flush")
+            return
+        self._finish()
+        params = self.host.params
+        expires = params.journal_commit if self._is_name else params.writeback_after
+        if expires is not None:
+            sync = "flush" if self._is_name else "none"
+            self.host.env.timeout(expires).callbacks.append(lambda _: self.send(sync))
 
-    def _expired(self, _: simpy.Event) -> None:
-        """The pages are old enough: the kernel writes them back, unless they are gone or newer ones are there."""
-        if not self.lost and self.host.world.holdings.at(self.place, self.part, self.slot) == whole(self.epoch):
-            self.sync = "none"
-            self._write_back()
+    def send(self, sync: str) -> None:
+        """The kernel writes all of its pages back, unless it does so already, or they are clean, or gone."""
+        if self.pages is not None and not self.sent and self.host._dirty.get(self.key) is self:
+            self.sent = True
+            memory = () if self.host.memory is None else (self.host.memory,)
+            self.pages.start(memory, sync)
 
-    def _write_back(self) -> None:
-        assert self.drive is not None
-        memory = () if self.host.memory is None else (self.host.memory,)
-        self._behind = self.drive.write(
-            self.part, self.slot, self.epoch, self.size_bytes, pipes=memory, sync=self.sync, into="media",
-            owner=self.host.name,
-        )  # fmt: skip
-        self._behind.done.callbacks.append(self._synced)  # never yet processed: writes take time
-
-    def _synced(self, event: simpy.Event) -> None:
+    def _written_back(self, event: simpy.Event) -> None:
         if not event._ok:
             event.defused = True
-            self._end()
-        else:
-            self._finish()
+            self.lose()
+            return
+        if self.host._dirty.get(self.key) is self:
+            self.clean()
+            self._put("erased", None)  # clean: the drive holds the same
+        self._finish()
+
+    def clean(self) -> None:
+        """No page of it is dirty any more: written back, deleted, or gone in a crash."""
+        self.pages = None
+        if self.host._dirty.get(self.key) is self:
+            del self.host._dirty[self.key]
 
     def _finish(self) -> None:
         self.host._under_way.pop(self, None)
@@ -210,26 +298,58 @@ class _Copy:
             self.done.succeed(self)
 
     def lose(self) -> None:
-        """The host crashed; what lies there is settled already."""
-        self.lost = True
-        if self._behind is not None:
-            self._behind.cancel()
-        self._end()
+        """The host or the drive crashed; what lies there is settled already."""
+        self.clean()
+        self._fail()
 
     def cancel(self) -> None:
         """The process is gone: what the kernel has got stays in its cache and is written back in its own time."""
         if self.done.triggered:
             return
-        copied = self.copied
-        self._end()
-        if not copied:
-            held = self.host.world.holdings.at(self.place, self.part, self.slot)
-            if held is not None and surely(held) is None:
-                self.host.world.holdings.settle(self.part, self.slot, self.host.world.stream("settle", self.place))
+        copying = self._flow is not None and self._flow.active
+        self._fail()
+        holdings, (part, slot) = self.host.world.holdings, self.key
+        if not copying or holdings.at(self._place, part, slot) is None:
+            return
+        if self.size_bytes <= _PAGE:  # nothing of it was copied
+            self._put("erased" if self._before is None else "advanced", self._before)
+            self.clean()
 
-    def _end(self) -> None:
+    def _fail(self) -> None:
         self.host._under_way.pop(self, None)
-        self.flow.cancel()
+        if self._flow is not None:
+            self._flow.cancel()
         if not self.done.triggered:
-            self.done.fail(IOLost(f"{self.host.name}: copy of {self.part} lost"))
+            self.done.fail(IOLost(f"{self.host.name}: copy of {self.key[0]} lost"))
+            self.done.defused = True
+
+
+class _Fsync:
+    """fsync(2) of a file that has dirty pages."""
+
+    def __init__(self, drive: Backing, copy: _Copy, pages: Pages) -> None:
+        self.done: simpy.Event = copy.host.env.event()
+        self._drive = drive
+        self._flushed = not copy.sent
+        copy.send("flush")
+        assert pages.done.callbacks is not None
+        pages.done.callbacks.append(self._written_back)
+
+    def _written_back(self, event: simpy.Event) -> None:
+        if not event._ok:
+            event.defused = True
+            self.cancel()
+        elif self._flushed:
+            if not self.done.triggered:
+                self.done.succeed(self)
+        else:  # the kernel had begun to write back by itself, without a Flush
+            self._flushed = True
+            flush = self._drive.flush()
+            assert flush.done.callbacks is not None
+            flush.done.callbacks.append(self._written_back)
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more; the kernel finishes what it began."""
+        if not self.done.triggered:
+            self.done.fail(IOLost(f"{self._drive.name}: fsync lost"))
             self.done.defused = True
