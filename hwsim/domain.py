@@ -77,6 +77,7 @@ class Holdings:
     def __init__(self, world: World) -> None:
         self._world = world
         self.stacks: dict[str, tuple[str, ...]] = {}  # part -> places, topmost first
+        self.on_strike: list[Callable[[frozenset[str]], None]] = []  # told what a strike took, once all is settled
         self.taken: frozenset[str] = frozenset()  # what the last strike took: devices stop after it, one by one
         self._entries: dict[tuple[str, str], dict[str, Contents]] = {}  # (part, slot) -> place -> contents
 
@@ -153,6 +154,8 @@ class Holdings:
             for place in sorted(gone):
                 self.put("lost", place.partition(":")[0], place, part, slot, None)
             self.settle(part, slot, draw, doubted)
+        for notify in self.on_strike:
+            notify(takes)
 
     def settle(self, part: str, slot: str, draw: random.Random, doubted: Container[str] = ()) -> None:
         """Nothing more is on its way to the topmost place: draw what a reader really finds, if unsure.
