@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from hwsim.domain import PersistenceDomain, World
+from hwsim.nv_register import NvParams, NvRegister
 from hwsim.quantities import Duration, Params, Rate
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class NicParams(Params):
     rate: Rate | None = Field(default=None, gt=0, description="each direction's; none: only its links bound it")
     delay: Duration = Field(default=0, ge=0, description="from the node's bus to the wire, and back, for each message")
     reset_time: Duration | None = Field(default=None, gt=0, description="from a reset until it serves again")
+    nv: NvParams | None = Field(default=None, description="its non-volatile registers; none: it has none")
 
 
 class Nic(PersistenceDomain, kind="nic"):
@@ -48,9 +50,31 @@ class Nic(PersistenceDomain, kind="nic"):
     ) -> None:
         super().__init__(world, name, params, node=node, host=host)
         self.forwarding_delay = params.delay
+        self._registers: list[NvRegister] = []
         rate = params.rate
         self.out: Pipe | None = None if rate is None else world.flows.pipe(f"{name} out", rate)
         self.into: Pipe | None = None if rate is None else world.flows.pipe(f"{name} in", rate)
+
+    def register(self, key: str, *, size_bytes: int = 8, initial: int = 0) -> NvRegister:
+        """A non-volatile register of its own, which a reset leaves alone and a power loss may catch in a write."""
+        assert self.params.nv is not None, f"{self.name} has no non-volatile registers"
+        draw = self.world.stream("nv", self.name, key)
+        made = NvRegister(self.env, self.params.nv, draw, size_bytes=size_bytes, initial=initial)
+        self._registers.append(made)
+        return made
+
+    def stop(self, crash_kind: str) -> None:
+        """A reset leaves its registers alone: a write under way goes on."""
+        if crash_kind == "power_loss":
+            for register in self._registers:
+                register.lose_power()
+        super().stop(crash_kind)
+
+    def restore(self) -> None:
+        """Serve again, registers too."""
+        for register in self._registers:
+            register.restore_power()
+        super().restore()
 
     def crossed(self, *, outward: bool) -> tuple[Pipe, ...]:
         """Its pipe of that direction."""
