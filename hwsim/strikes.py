@@ -164,22 +164,6 @@ class Striker:
         if not waiting and restored is not None:
             restored()
 
-        for device, _ in hits:
-            name = device.name
-            if device.up:  # it serves on, and only what it needs has changed
-                continue
-            outage = own[name]
-            if name in targets and fault.restore_after_ps is not None:
-                outage = fault.restore_after_ps
-            elif name not in targets:  # reset along with its host
-                outage = max(outage or 0, fault.restore_after_ps or longest)
-            self._outages[name] = self._outages.get(name, 0) + 1
-            waiting += 1
-            if outage is not None:
-                self._at(int(self.env.now) + outage, lambda name=name: back(name))  # type: ignore[misc]
-        if not waiting and restored is not None:
-            restored()
-
     def _restore(self, name: str) -> None:
         device = self.world.domains[name]
         if not device.up:

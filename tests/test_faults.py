@@ -147,6 +147,13 @@ def test_total_counts_all_targets_together() -> None:
         assert abs(sum(row.peer == name for row in struck) - 2000 / 3) < 4 * 667**0.5
 
 
+def test_a_fault_that_its_target_survives_does_not_breed() -> None:
+    """Each strike of a renewing fault leads to one next strike, also where nothing has to be restored."""
+    fault = builders.fault("plp_failed", ["node0/nvme"], mtbf="10s")
+    trace = simulate(builders.machine(horizon="100s", faults=[fault], workload={"interval": "50s"}))
+    assert len(rows(trace, "struck")) < 10 + 4 * 10**0.5
+
+
 # real machines
 
 
