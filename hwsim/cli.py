@@ -151,6 +151,36 @@ def schema() -> None:
     _print_json(topology.schema())
 
 
+importing = typer.Typer(help="Make a profile from what a device says of itself.", no_args_is_help=True)
+app.add_typer(importing, name="import", rich_help_panel=FILES)
+
+
+@importing.command("nvme")
+def import_nvme(
+    controller: Annotated[Path, typer.Argument(metavar="ID_CTRL.json", help="Of nvme id-ctrl -o json.")],
+    others: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FIO.json] [ID_NS.json]", help="Of fio and nvme id-ns, in any order."),
+    ] = None,
+    plp: Annotated[
+        bool | None, typer.Option("--plp/--no-plp", help="Whether the drive has power-loss protection.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The profile's [default: the model's].")
+    ] = None,
+) -> int:
+    """Print a drive profile from Identify Controller data and fio results; say what they cannot tell."""
+    from hwsim import nvme_import
+
+    if plp is None and sys.stdin.isatty() and sys.stderr.isatty():
+        plp = typer.confirm("Identify cannot tell: does this drive have power-loss protection?", err=True)
+    profile = nvme_import.import_nvme(controller, others or [], plp=plp, name=name)
+    sys.stdout.write(profile.to_yaml())
+    for key, what in profile.missing.items():
+        print(f"hwsim: not told by these files: {key}: {what}", file=sys.stderr)
+    return 0
+
+
 @app.command(rich_help_panel=RESEARCH)
 def claims(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Such as C1; all by default.")] = None,

@@ -81,10 +81,25 @@ def read_distribution(value: Any, *, signed: bool = False) -> Distribution:
             return Distribution("lognormal", (float(duration(median)), float(sigma)))
         case "pareto", {"minimum": minimum, "shape": float() | int() as shape, **rest} if not rest and shape > 0:
             return Distribution("pareto", (float(duration(minimum)), float(shape)))
+        case "quantiles", {**points}:
+            return Distribution("quantiles", _read_quantiles(points, duration))
     raise ValueError(
         f"{name!r} is not a distribution written as expected; write constant: 5ms, exponential: 20ms, "
-        "uniform: [0s, 200ms], lognormal: {median: 2s, sigma: 0.25} or pareto: {minimum: 1ms, shape: 2}"
+        "uniform: [0s, 200ms], lognormal: {median: 2s, sigma: 0.25}, pareto: {minimum: 1ms, shape: 2} or "
+        "quantiles: {0: 1ms, 50: 2ms, 100: 9ms}"
     )
+
+
+def _read_quantiles(points: dict[Any, Any], duration: Callable[[Any], int]) -> tuple[float, ...]:
+    """Percentiles from 0 to 100 with their values, both rising, as shares and ps."""
+    try:
+        shares = {float(share) / 100: float(duration(value)) for share, value in points.items()}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"quantiles: {error}") from error
+    flat = [number for share in sorted(shares) for number in (share, shares[share])]
+    if not flat or flat[0] != 0 or flat[-2] != 1 or flat[1::2] != sorted(flat[1::2]):
+        raise ValueError("quantiles run from 0 to 100 and their values never fall; write {0: 1ms, 50: 2ms, 100: 9ms}")
+    return tuple(flat)
 
 
 def write_distribution(distribution: Distribution) -> str | dict[str, Any]:
@@ -99,6 +114,9 @@ def write_distribution(distribution: Distribution) -> str | dict[str, Any]:
             return {"lognormal": {"median": times[0], "sigma": distribution.parameters[1]}}
         case "pareto":
             return {"pareto": {"minimum": times[0], "shape": distribution.parameters[1]}}
+        case "quantiles":
+            shares = [f"{100 * share:.10g}" for share in distribution.parameters[::2]]
+            return {"quantiles": dict(zip(shares, times[1::2], strict=True))}
         case _:
             return {distribution.name: times[0]}
 
