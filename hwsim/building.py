@@ -11,13 +11,14 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hwsim.devices
 import hwsim.protocols
 import hwsim.workloads
 from hwsim.domain import PersistenceDomain, Store
 from hwsim.protocol import Job, Node, Placed
+from hwsim.remote_memory import SYNCS, RemoteMemory
 from hwsim.strikes import taken
 from hwsim.trace import CrashCase, Part, Strike
 from hwsim.tracking import Tracked
@@ -45,6 +46,7 @@ class Building:
         self.world = world
         hosts = {node.name: node.host for node in topology.nodes}
         self.tracked: dict[str, Tracked] = {}
+        self._remotes: dict[tuple[str, str, str], RemoteMemory] = {}
         for spec in topology.devices.values():
             self._build(spec, hosts)
         self.network = self._network()
@@ -102,6 +104,7 @@ class Building:
                 uses=frozenset((shard.device,)), uses_from_host=frozenset((shard.device,)),
             )  # fmt: skip
         pipes, latency, crossed = self._way(node.endpoint, shard.device)
+        store = self._remote(node.endpoint, shard.device, shard.into, shard.sync) or store
         memory = _pipe(self.world.domains[node.endpoint], "memory")
         uses = frozenset((node.endpoint, shard.device, *crossed))
         return Placed(
@@ -118,6 +121,20 @@ class Building:
             return (), 0, ()
         crossed = tuple(hop.device for hop in self.network.hops(host, device))
         return self.network.pipes(host, device), self.network.latency(host, device), crossed
+
+    def _remote(self, endpoint: str, device: str, into: str, sync: str) -> Any:
+        """The memory of another node's host as RDMA reaches it, where that is the way; else None."""
+        host = self.world.domains[device]
+        if host.kind != "host" or host.name == endpoint or sync not in SYNCS or self.network is None:
+            return None
+        nics = [self.world.domains[hop.device] for hop in self.network.hops(endpoint, device)]
+        nics = [nic for nic in nics if nic.kind == "nic" and nic.node == host.node]
+        if not nics:
+            return None
+        key = (host.name, nics[-1].name, into)
+        if key not in self._remotes:
+            self._remotes[key] = RemoteMemory(host, nics[-1], into)
+        return self._remotes[key]
 
     # the job
 
@@ -155,6 +172,8 @@ class Building:
         abstract = store.kind == "abstract"
         pipes, latency, crossed = ((), 0, ()) if abstract else self._way(coordinator.endpoint, device)
         uses = frozenset((coordinator.endpoint, device, *crossed))
+        if not abstract:
+            store = self._remote(coordinator.endpoint, device, into, sync) or store
         self.world.holdings.stacks.setdefault(part, _as_store(store).stack_for(into))
         return Placed(
             part, node=coordinator, index=-1, shard=-1, store=_as_store(store), device=device, size_bytes=size_bytes,

@@ -32,7 +32,7 @@ def test_without_a_rate_only_its_links_bound_it() -> None:
 
 
 @pytest.mark.parametrize(("crash", "takes", "back_after"), [
-    ("nic_reset", {"node0/nic:engine"}, 5 * 10**12),
+    ("nic_reset", {"node0/nic:engine", "node0/nic:buffer"}, 5 * 10**12),
     ("power_loss", {"node0/nic:engine", "node0/nic:power"}, None),
     ("gpu_reset", set(), None),
 ])

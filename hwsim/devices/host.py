@@ -23,7 +23,7 @@ from pydantic import Field
 
 from hwsim.contents import TORN_FOR_SURE, Contents, either, whole
 from hwsim.domain import IOLost, PersistenceDomain, World
-from hwsim.quantities import Duration, Params, Rate, Size
+from hwsim.quantities import Delay, Duration, Params, Rate, Size
 
 if TYPE_CHECKING:
     import simpy
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
 _PAGE = 4096  # bytes; a copy of one page is there or not
 _NAME_BYTES = 512  # a directory entry changes with one sector of the journal
+
+
+class Pmem(Params):
+    """Persistent memory of a host."""
+
+    size: Size = Field(gt=0, description="persistent memory")
+    bandwidth: Rate = Field(gt=0, description="of writes into it")
 
 
 class HostParams(Params):
@@ -48,6 +55,14 @@ class HostParams(Params):
         default=None, gt=0, description="age at which the journal commits a new name by itself; none: it never does"
     )
     reboot_time: Duration | None = Field(default=None, gt=0, description="from a kernel crash until the host serves")
+    pmem: Pmem | None = Field(default=None, description="persistent memory; none: there is none")
+    persistence_domain: Literal["dmp", "mhp", "wsp"] = Field(
+        default="dmp", description="what outlives the power: memory and its controller, the caches too, or all of it"
+    )
+    ddio: bool = Field(default=True, description="whether the writes of NICs go into the last-level cache")
+    eviction: Delay | None = Field(
+        default=None, description="until a written line leaves that cache by itself; none: never"
+    )
 
 
 class Pages(Protocol):
@@ -80,7 +95,7 @@ class Host(PersistenceDomain, kind="host"):
     Params = HostParams
     CRASHES: ClassVar[Mapping[str, frozenset[str]]] = {
         "process_crash": frozenset({"process"}),
-        "kernel_crash": frozenset({"process", "kernel"}),
+        "kernel_crash": frozenset({"process", "kernel", "caches"}),  # a warm reboot may flush caches, or not
         "power_loss": frozenset({"process", "kernel", "power"}),
     }
 

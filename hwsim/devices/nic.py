@@ -20,7 +20,7 @@ from pydantic import Field
 
 from hwsim.domain import PersistenceDomain, World
 from hwsim.nv_register import NvParams, NvRegister
-from hwsim.quantities import Duration, Params, Rate
+from hwsim.quantities import Delay, Duration, Params, Rate
 
 if TYPE_CHECKING:
     from hwsim.flow import Pipe
@@ -33,6 +33,9 @@ class NicParams(Params):
     rate: Rate | None = Field(default=None, gt=0, description="each direction's; none: only its links bound it")
     delay: Duration = Field(default=0, ge=0, description="from the node's bus to the wire, and back, for each message")
     reset_time: Duration | None = Field(default=None, gt=0, description="from a reset until it serves again")
+    placement: Delay | None = Field(
+        default=None, description="from the receipt of an RDMA write until cache or memory has it; none: at once"
+    )
     nv: NvParams | None = Field(default=None, description="its non-volatile registers; none: it has none")
 
 
@@ -41,7 +44,7 @@ class Nic(PersistenceDomain, kind="nic"):
 
     Params = NicParams
     CRASHES: ClassVar[Mapping[str, frozenset[str]]] = {
-        "nic_reset": frozenset({"engine"}),
+        "nic_reset": frozenset({"engine", "buffer"}),
         "power_loss": frozenset({"engine", "power"}),
     }
 

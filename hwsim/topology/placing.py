@@ -19,13 +19,14 @@ ABSTRACT = "abstract"
 # The first is meant where `into` is left out; a flush, or else the completion, where `sync` is.
 INTO: Mapping[str, tuple[str, ...]] = {
     "nvme": ("media", "page_cache"),
-    "host": ("dram", "tmpfs"),
+    "host": ("dram", "tmpfs", "pmem"),
     ABSTRACT: ("media",),
 }
 SYNC: Mapping[str, tuple[str, ...]] = {
     "media": ("none", "completion", "flush", "fua"),
     "page_cache": ("none", "completion", "flush"),
-    "dram": ("none", "completion"),
+    "dram": ("none", "completion", "read_after_write", "rdma_flush", "ack"),
+    "pmem": ("completion", "read_after_write", "rdma_flush", "ack"),
     "tmpfs": ("none", "completion"),
 }
 SOURCES = frozenset({"gpu", "host"})
@@ -278,6 +279,17 @@ class Placer:
         if sync not in waits:
             remedy = f"write sync: {' or '.join(waits)}"
             document.wrong((*path, "sync"), f"a writer into {into} cannot wait for {sync}", remedy)
+            return None
+        if into == "pmem" or sync in ("read_after_write", "rdma_flush", "ack"):
+            with_nic = {other.node for other in self.hardware.devices.values() if other.kind == "nic"}
+            if spec.node == origin.node or not {spec.node, origin.node} <= with_nic:
+                what = "into: pmem" if into == "pmem" else f"sync: {sync}"
+                problem = f"{what} is for RDMA, which needs the host of another node and a nic in both"
+                document.wrong((*path, "to"), problem, "write node: next, and a nic in the nodes")
+                return None
+        if into == "pmem" and getattr(spec.params, "pmem", None) is None:
+            remedy = "write pmem: {size: 1TB, bandwidth: 8GB/s} for that host"
+            document.wrong((*path, "into"), f"'{device}' has no persistent memory", remedy)
             return None
         memory = getattr(origin.params, "hbm", None)
         if line.size is not None and memory is not None and line.size > memory:
