@@ -284,6 +284,10 @@ class PersistenceDomain:
     def forget(self, part: str, slot: str) -> None:
         """(*part*, *slot*) was deleted: nothing that is under way for it may bring it back."""
 
+    def throttle(self, factor: float) -> None:
+        """From now on carry *factor* of what it carried; only a device that takes `throttled` is asked."""
+        raise NotImplementedError
+
     def restore_time(self, crash_kind: str) -> int | None:
         """How long (ps) this domain needs to serve again after such a crash by itself; None: never by itself."""
         return None

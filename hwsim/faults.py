@@ -15,12 +15,13 @@ whole failure domain.
 - `link_down` cuts a link: frames are dropped, transfers stall, the job waits.
 - `media_loss` destroys what a drive holds.  It comes back empty.
 - `plp_failed` is no crash: a drive's capacitors died, so from now on its write cache needs power.
+- `throttled` is no crash: a drive's interface carries only `factor` of its rates until `restore_after` has passed.
 
 A target that is down already stays down: the longer of the two outages counts.  A fault may strike
 during a recovery; the recovery then begins anew.
 
-Not modelled: faults that corrupt resting bytes; a device that serves on at reduced speed; Byzantine
-behaviour; a fault in the middle of another one's settling.
+Not modelled: faults that corrupt resting bytes; operations that fail while their device
+lives (no space, I/O errors); Byzantine behaviour; a fault in the middle of another one's settling.
 """
 
 from __future__ import annotations
@@ -95,6 +96,13 @@ class MediaLoss(Fault, kind="media_loss"):
 
 class PlpFailed(Fault, kind="plp_failed"):
     """A drive's power-loss capacitors died in service (SMART critical warning, bit 4): it says PLP and has none."""
+
+    stops_job = False
+    restores_itself = False
+
+
+class Throttled(Fault, kind="throttled"):
+    """A drive serves on at `factor` of its interface's rates (heat, a cap of its owner); what it promised holds."""
 
     stops_job = False
     restores_itself = False

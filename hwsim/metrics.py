@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hwsim.topology.spec import Expectation
 
 # Faults that leave the job running: they are counted, but nothing recovers from them.
-_JOB_LIVES = frozenset(("controller_reset", "link_down", "plp_failed"))
+_JOB_LIVES = frozenset(("controller_reset", "link_down", "plp_failed", "throttled"))
 
 
 def evaluate(traces: Sequence[Trace], expect: Iterable[Expectation] = ()) -> dict[str, Any]:

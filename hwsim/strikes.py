@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hwsim.faults import Fault, KernelCrash
+from hwsim.faults import Fault, KernelCrash, Throttled
 
 if TYPE_CHECKING:
     from hwsim.domain import PersistenceDomain, World
@@ -125,6 +125,9 @@ class Striker:
         if Fault.registry[fault.kind].on == "link":
             self._strike_links(fault, targets, restored)
             return
+        if fault.kind == Throttled.kind:
+            self._throttle(fault, targets, restored)
+            return
         hits = expanded(fault.kind, targets, self.world.domains)
         takes = frozenset().union(*(device.takes(crash) for device, crash in hits))
         if takes:
@@ -163,6 +166,21 @@ class Striker:
                 self._at(int(self.env.now) + outage, lambda name=name: back(name))  # type: ignore[misc]
         if not waiting and restored is not None:
             restored()
+
+    def _throttle(self, fault: FaultSpec, targets: Sequence[str], restored: Callable[[], None] | None) -> None:
+        assert fault.factor is not None
+        devices = [self.world.domains[name] for name in targets]
+        for device in devices:
+            device.throttle(fault.factor)
+
+        def over() -> None:
+            for device in devices:
+                device.throttle(1 / fault.factor)  # type: ignore[operator]
+            if restored is not None:
+                restored()
+
+        if fault.restore_after_ps is not None:
+            self._at(int(self.env.now) + fault.restore_after_ps, over)
 
     def _restore(self, name: str) -> None:
         device = self.world.domains[name]

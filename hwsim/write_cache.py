@@ -78,6 +78,13 @@ class WriteCache:
         self._set_capacity()
         self._expect()
 
+    def limit(self, burst_bps: int) -> None:
+        """From now on the interface takes no more than this."""
+        self._advance()
+        self._burst_bps = max(burst_bps, 1)
+        self._set_capacity()
+        self._expect()
+
     def _advance(self) -> None:
         now = int(self.env.now)
         elapsed = now - self._since

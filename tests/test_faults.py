@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import builders
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -152,6 +154,19 @@ def test_a_fault_that_its_target_survives_does_not_breed() -> None:
     fault = builders.fault("plp_failed", ["node0/nvme"], mtbf="10s")
     trace = simulate(builders.machine(horizon="100s", faults=[fault], workload={"interval": "50s"}))
     assert len(rows(trace, "struck")) < 10 + 4 * 10**0.5
+
+
+def test_a_throttled_drive_is_slow_for_a_while_and_loses_nothing() -> None:
+    slow = replace(
+        builders.fault("throttled", ["node0/nvme"], at="19s", restore_after="12s"), factor=0.25
+    )
+    quiet, trace = simulate(builders.machine(horizon="60s")), simulate(builders.machine(horizon="60s", faults=[slow]))
+    soon = {row.epoch: row.time_ps for row in rows(quiet, "epoch_committed")}
+    late = {row.epoch: row.time_ps for row in rows(trace, "epoch_committed")}
+    assert late.keys() == soon.keys()
+    assert late[2] > soon[2] + PS
+    assert late[4] == soon[4]
+    assert not rows(trace, "job_stopped", "stopped", "lost")
 
 
 # real machines

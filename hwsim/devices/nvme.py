@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from hwsim.domain import Operation
     from hwsim.flow import Pipe
 
+_NEARLY_ONE = 1e-9  # the product of factors and their inverses
 _BACKUP_FAILED = 1 << 4  # SMART critical warning: the volatile memory backup device has failed
 
 
@@ -103,6 +104,7 @@ class NvmeController(PersistenceDomain, kind="nvme"):
         "power_loss": frozenset({"commands", "power"}),
         "media_loss": frozenset({"commands", "power", "media"}),
         "plp_failed": frozenset(),
+        "throttled": frozenset(),
     }
 
     def __init__(
@@ -133,6 +135,7 @@ class NvmeController(PersistenceDomain, kind="nvme"):
         self.under_way: dict[Write | Flush, None] = {}
         self.flush_draws = world.stream("flush", name)
         self._host_watched = False
+        self._speed = 1.0  # of its interface, as faults throttle it
 
     # what a writer calls
 
@@ -278,13 +281,23 @@ class NvmeController(PersistenceDomain, kind="nvme"):
         reset_ps: int | None = self.params.reset_time
         return reset_ps if crash_kind == "controller_reset" else None
 
+    def throttle(self, factor: float) -> None:
+        """Its interface goes at *factor* of its speed; its cache drains as before."""
+        self._speed *= factor
+        if abs(self._speed - 1) < _NEARLY_ONE:
+            self._speed = 1.0
+        if self.tank is not None:
+            self.tank.limit(round(self.params.write * self._speed))
+        if self.read_pipe.capacity_bps:  # else it does not serve now
+            self._serve(True)
+
     def _serve(self, serving: bool) -> None:
         flows = self.world.flows
-        flows.set_capacity(self.read_pipe, self.params.read if serving else 0)
+        flows.set_capacity(self.read_pipe, max(round(self.params.read * self._speed), 1) if serving else 0)
         if self.tank is not None:
             self.tank.serve(serving)
         else:
-            flows.set_capacity(self.pipe, self.params.write if serving else 0)
+            flows.set_capacity(self.pipe, max(round(self.params.write * self._speed), 1) if serving else 0)
 
     def _host_stopped(self, crash_kind: str) -> None:
         """Nobody sends again what was not completed, and nothing more is written back."""

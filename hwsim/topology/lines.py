@@ -149,6 +149,7 @@ class FaultLine(Params):
     mtbf: MeanAndShape | None = Field(default=None, description="mean time between failures of each target")
     shape: float | None = Field(default=None, ge=0.05, le=100, description="Weibull shape with mtbf; 1 is exponential")
     total: Total | None = Field(default=None, description="of all targets together, such as '35 per 54d'")
+    factor: float | None = Field(default=None, gt=0, lt=1, description="of a throttled target's rates that is left")
     restore_after: Duration | None = Field(default=None, description="until the target serves again")
 
 

@@ -84,6 +84,7 @@ class FaultSpec:
     total_mean_ps: int | None = None  # all targets together
     restore_after_ps: int | None = None
     path: str = ""  # key path in the file, for warnings
+    factor: float | None = None  # of its rates that a throttled target keeps
 
 
 @dataclass(frozen=True)

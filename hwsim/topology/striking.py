@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwsim.faults import Fault
+from hwsim.faults import Fault, Throttled
 from hwsim.topology.document import Document, suggest
 from hwsim.topology.hardware import Hardware
 from hwsim.topology.kinds import fault_kinds, is_crash, strikes, struck_by
@@ -64,6 +64,11 @@ class Striker:
             good = False
         if kind is None:
             return None
+        if (line.factor is None) == (line.kind == Throttled.kind):
+            problem = "throttled does not say by how much" if line.factor is None else f"{line.kind} takes no factor"
+            where: Path = path if line.factor is None else (*path, "factor")
+            document.wrong(where, problem, "write `factor: 0.25` with kind throttled, and only there", key=True)
+            good = False
         targets = self._targets(line.kind, kind, line.target, (*path, "target"))
         if targets is None or not good:
             return None
@@ -79,6 +84,7 @@ class Striker:
             total_mean_ps=line.total,
             restore_after_ps=line.restore_after,
             path=".".join(map(str, path)),
+            factor=line.factor,
         )
 
     def what_ifs(self, horizon_ps: int | None, interval_ps: int | None) -> tuple[WhatIfSpec, ...]:
