@@ -59,7 +59,7 @@ def answer(
         traces.append(simulate(topology, repeat, partial(say, stage)))
     say(f"{topology.name}: judging every crash instant", None)
     result = evaluate(traces, topology.expect)
-    result["warnings"] = _warnings(traces)
+    result["warnings"] = [*topology.warnings, *_warnings(traces)]
     result["wall_s"] = round(time.perf_counter() - began, 3)
     found = {}
     for name, case in (cases or {}).items():

@@ -136,7 +136,8 @@ def convergence(trace: Trace, conv: Conv) -> Verdict:
             handed = record.epoch if record.detail in (None, WHOLE) else None
             if handed is None or handed < conv.epoch:
                 back = f"checkpoint {handed}" if handed is not None else str(record.detail)
-                detail = f"acknowledged at {claimed.time_ps} ps, yet at {record.time_ps} ps recovery hands back {back}"
+                since, then = _at(claimed.time_ps), _at(record.time_ps)
+                detail = f"acknowledged at {since}, yet at {then} recovery hands back {back}"
                 return Verdict(name, Value.VIOLATED, detail, (claimed, record))
     reached: int | None = None
     for time_ps, replay in Timeline(trace).walk(_default(trace), 0, trace.header.horizon_ps):
@@ -147,8 +148,8 @@ def convergence(trace: Trace, conv: Conv) -> Verdict:
     if reached is None:
         return Verdict(name, Value.UNDECIDED, "not reached when the trace ends")
     if not _keeps(trace):
-        return Verdict(name, Value.UNDECIDED, f"reached at {reached} ps, but the next write may undo it")
-    return Verdict(name, Value.HOLDS, f"reached at {reached} ps, and only a newer checkpoint replaces it")
+        return Verdict(name, Value.UNDECIDED, f"reached at {_at(reached)}, but the next write may undo it")
+    return Verdict(name, Value.HOLDS, f"reached at {_at(reached)}, and only a newer checkpoint replaces it")
 
 
 def _recovers(replay: Replay, trace: Trace, epoch: int) -> bool:
@@ -160,6 +161,12 @@ def _recovers(replay: Replay, trace: Trace, epoch: int) -> bool:
 def _keeps(trace: Trace) -> bool:
     params = trace.header.rule_params
     return trace.header.rule == "manifest" and params.get("slots", "fresh") == "fresh"
+
+
+def _at(time_ps: int) -> str:
+    """An instant as a reader finds it again in the trace: in seconds, exactly."""
+    seconds, rest = divmod(time_ps, 10**12)
+    return f"{seconds}.{rest:012d}".rstrip("0").rstrip(".") + " s"
 
 
 def _same_rule(trace: Trace, protocol: str) -> None:
@@ -189,12 +196,12 @@ def agreement(trace: Trace) -> Verdict:
         count += 1
         handed = Handed(record.detail or WHOLE, record.epoch)
         if handed.kind in ("mixed", "corrupt"):
-            detail = f"the recovery at {record.time_ps} ps hands back what is {handed.kind}"
+            detail = f"the recovery at {_at(record.time_ps)} hands back what is {handed.kind}"
             return Verdict("agreement", Value.VIOLATED, detail, (record,))
         if handed.kind == WHOLE and handed.epoch:
             missing = _shards_without(trace, holding, handed.epoch)
             if missing:
-                claim = f"the recovery at {record.time_ps} ps claims checkpoint {handed.epoch}"
+                claim = f"the recovery at {_at(record.time_ps)} claims checkpoint {handed.epoch}"
                 detail = f"{claim}, but {missing[0]} lacks it"
                 return Verdict("agreement", Value.VIOLATED, detail, (record,))
     detail = f"{count} recoveries, each of one whole checkpoint" if count else "nothing was recovered"
@@ -218,7 +225,7 @@ def acknowledged_survive(trace: Trace) -> Verdict:
             if acknowledged is not None and (handed is None or handed < (acknowledged.epoch or 0)):
                 back = f"checkpoint {handed}" if handed is not None else str(record.detail)
                 said = f"checkpoint {acknowledged.epoch} was acknowledged"
-                detail = f"{said}, and the recovery at {record.time_ps} ps hands back {back}"
+                detail = f"{said}, and the recovery at {_at(record.time_ps)} hands back {back}"
                 return Verdict("acknowledged_survive", Value.VIOLATED, detail, (acknowledged, record))
             acknowledged = record if handed else None
     detail = f"{count} recoveries" if count else "nothing was recovered"
@@ -248,7 +255,7 @@ def persisted_before_committed(trace: Trace, timeline: Timeline | None = None) -
             count += 1
             epoch = record.epoch or 0
             if epoch and not replay.durable.checked(str(epoch), epoch)[1]:
-                detail = f"checkpoint {epoch} is acknowledged at {time_ps} ps before all of its shards are durable"
+                detail = f"checkpoint {epoch} is acknowledged at {_at(time_ps)} before all of its shards are durable"
                 return Verdict(name, Value.VIOLATED, detail, (record,))
     return Verdict(name, Value.HOLDS, f"{count} checkpoints acknowledged, every shard of each durable")
 
@@ -265,7 +272,7 @@ def well_formed(trace: Trace) -> Verdict:
     if problem is None:
         return Verdict("well_formed", Value.HOLDS, f"{len(trace)} rows in order")
     record, what = problem
-    return Verdict("well_formed", Value.VIOLATED, f"at {record.time_ps} ps: {what}", (record,))
+    return Verdict("well_formed", Value.VIOLATED, f"at {_at(record.time_ps)}: {what}", (record,))
 
 
 def _first_disorder(trace: Trace) -> tuple[Record, str] | None:
@@ -279,7 +286,7 @@ def _first_disorder(trace: Trace) -> tuple[Record, str] | None:
     for record in trace:
         what = record.event
         if record.time_ps < clock:
-            return record, f"comes after a row of {clock} ps"
+            return record, f"comes after a row of {_at(clock)}"
         clock = record.time_ps
         if what not in EVENTS:
             return record, f"no event is called {what!r}"

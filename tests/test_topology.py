@@ -500,6 +500,12 @@ def test_a_failure_domain_that_nothing_names_is_warned_of(write: Any) -> None:
     assert ":24:3: failure_domains.a:" in warning
 
 
+def test_of_numbered_failure_domains_one_that_is_named_will_do(write: Any) -> None:
+    text = BASE + "failure_domains:\n  r: {members: ['node*'], each: 1}\n"
+    assert len(load(write(text)).warnings) == 1
+    assert not load(write(text + "what_if: {x: {kind: power_loss, together: r1}}\n")).warnings
+
+
 # -- beyond examples -----------------------------------------------------------------------------
 
 

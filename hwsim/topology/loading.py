@@ -140,8 +140,10 @@ class _Loader:
         what_if = striker.what_ifs(header.horizon if header else None, getattr(workload, "interval", None))
         expect = self._expected(tuple(fault.name for fault in faults), tuple(hardware.links))
         warm_up = self._warm_up(header, workload)
-        for name, path in hardware.domain_paths.items():
-            if name not in striker.used_domains and name not in hardware.nested_domains:
+        used = striker.used_domains | set(hardware.nested_domains)
+        used_paths = {path for name, path in hardware.domain_paths.items() if name in used}
+        for path in hardware.domain_paths.values():
+            if path not in used_paths:  # of the domains that one line with `each` makes, one will do
                 document.warn(path, "no fault and no what-if names this failure domain")
         if document.mistakes or header is None or workload is None or protocol is None:
             return None

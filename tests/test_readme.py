@@ -1,0 +1,28 @@
+"""The README shows what the program really prints, and names the topologies that there really are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hwsim import examples
+from hwsim.answers import answer
+from hwsim.report.summary import text
+from hwsim.topology import load, load_cases
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_the_quick_start_prints_what_the_readme_shows() -> None:
+    shown = README.partition("`make run` prints (shortened):")[2].partition("\n## ")[0]
+    lines = [line.strip() for line in shown.splitlines() if line.strip() and line.strip() != "..."]
+    path = examples.find("quickstart")
+    found = answer(load(path), load_cases(path))
+    printed = iter(line.strip() for line in text(found.result, found.topology).splitlines())
+    for line in lines:  # in this order, with others between
+        assert line in printed, line
+
+
+def test_every_topology_that_ships_is_named_once() -> None:
+    named = re.findall(r"^\| `([a-z0-9-]+)` \|", README, re.MULTILINE)
+    assert sorted(named) == sorted(path.stem for path in (Path(__file__).parent.parent / "topologies").glob("*.yaml"))
