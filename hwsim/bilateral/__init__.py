@@ -1,1 +1,6 @@
-"""The bilateral link: two endpoints, each its own crash domain, that agree round by round on what changed hands."""
+"""The bilateral link: two endpoints, each a crash domain, that agree round by round who owns what.
+
+`table` says what happens when, and `machine` executes it; `wire` says where every field of a frame lies,
+`frame` codes frames as octets, `scapy_layers` does it a second time for people and tests, `channel` carries
+octets and spoils them.
+"""
