@@ -19,7 +19,8 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from hwsim.contents import NOTHING, TORN, Contents, encode, surely, uppermost, whole
-from hwsim.flow import IOLost as IOLost  # noqa: PLC0414  # devices and protocols know it from here
+from hwsim.flow import IOFailed as IOFailed  # noqa: PLC0414  # devices and protocols know both from here
+from hwsim.flow import IOLost as IOLost  # noqa: PLC0414
 from hwsim.streams import stream
 from hwsim.trace import Row
 
@@ -185,7 +186,8 @@ class Operation(Protocol):
     """A write, flush or copy under way.
 
     `done` succeeds when the operation is acknowledged, and fails with `IOLost` when its device crashed or
-    it was cancelled.  (A failed `done` nobody waits for must be defused by whoever made it.)
+    it was cancelled, with `IOFailed` when the device lives and answered with an error.  (A failed `done` nobody
+    waits for must be defused by whoever made it.)
     """
 
     done: simpy.Event
@@ -206,6 +208,16 @@ class Store(Protocol):
 
         *owner*: the host whose process writes, for remote writers.
         """
+
+
+class Failing:
+    """What a fault makes of a device's operations while it lasts: they fail with `errno`, all or only `left` more."""
+
+    __slots__ = ("errno", "left")
+
+    def __init__(self, errno: str, left: int | None = None) -> None:
+        self.errno = errno
+        self.left = left
 
 
 class PersistenceDomain:
@@ -240,6 +252,8 @@ class PersistenceDomain:
         self.node = node  # the node it sits in
         self.host = host  # the host device of that node; its own name for a host; None outside nodes
         self.up = True
+        self.failing: list[Failing] = []  # faults that last
+        self.on_fail: list[Callable[[], None]] = []  # called when a fault makes its operations fail from now on
         self.on_stop: list[Callable[[str], None]] = []  # called with the crash kind when this domain stops
         self.on_restore: list[Callable[[], None]] = []  # called when this domain serves again
         world.domains[name] = self
@@ -283,6 +297,40 @@ class PersistenceDomain:
 
     def forget(self, part: str, slot: str) -> None:
         """(*part*, *slot*) was deleted: nothing that is under way for it may bring it back."""
+
+    def fail(self, failing: Failing) -> None:
+        """From now on operations fail as *failing* says, until `relent`; only a device that takes such a fault is told.
+
+        A device that lets operations fail which are under way already does so here.
+        """
+        self.failing.append(failing)
+        for notify in list(self.on_fail):
+            notify()
+
+    def relent(self, failing: Failing) -> None:
+        """The fault is over."""
+        self.failing.remove(failing)
+
+    def errno(self, *errnos: str) -> str | None:
+        """With which of *errnos* the operation that asks fails, or None; one operation asks once, for it is counted."""
+        for failing in self.failing:
+            if failing.errno in errnos and failing.left != 0:
+                if failing.left is not None:
+                    failing.left -= 1
+                return failing.errno
+        return None
+
+    def failed(
+        self, errno: str, part: str | None = None, slot: str | None = None, epoch: int | None = None,
+        *, during: str = "write",
+    ) -> IOFailed:  # fmt: skip
+        """Record that an operation failed; what its `done` fails with."""
+        self.world.record("failed", self.name, part=part, slot=slot, epoch=epoch, peer=during, detail=errno)
+        return IOFailed(errno, during)
+
+    def allocate(self, part: str, slot: str, size_bytes: int) -> str | None:
+        """Take the room that a write needs as it begins; the errno where there is none, and nothing may be written."""
+        return self.errno("ENOSPC", "EDQUOT")
 
     def throttle(self, factor: float) -> None:
         """From now on carry *factor* of what it carried; only a device that takes `throttled` is asked."""

@@ -17,11 +17,18 @@ whole failure domain.
 - `plp_failed` is no crash: a drive's capacitors died, so from now on its write cache needs power.
 - `throttled` is no crash: a drive's interface carries only `factor` of its rates until `restore_after` has passed.
 
+- `no_space`, `quota_exceeded` and `io_error` are no crashes: operations of a device fail with ENOSPC, EDQUOT or EIO
+  while it serves on, until `restore_after` has passed, or only the next `operations` of them.  A write takes its room
+  as it begins, so the first two strike writes that begin; the third strikes those under way too.
+- `upload_failed` is no crash: what the processes of a host write to devices outside its node fails (ETIMEDOUT).
+
 A target that is down already stays down: the longer of the two outages counts.  A fault may strike
 during a recovery; the recovery then begins anew.
 
-Not modelled: faults that corrupt resting bytes; operations that fail while their device
-lives (no space, I/O errors); Byzantine behaviour; a fault in the middle of another one's settling.
+Source: POSIX.1-2017, write() and fsync(), for the errors and what they say of the bytes.
+
+Not modelled: faults that corrupt resting bytes; reads that fail; Byzantine behaviour; a fault in the middle of
+another one's settling.
 """
 
 from __future__ import annotations
@@ -33,13 +40,14 @@ class Fault:
     """One fault kind: what it may target, and whether a job that uses the target stops.
 
     `on`: device or link.  `restores_itself`: without `restore_after` the target comes back after the
-    device's own time (False: never).
+    device's own time (False: never).  `errno`: what a device's operations fail with while the fault lasts.
     """
 
     kind: ClassVar[str] = ""
     on: ClassVar[Literal["device", "link"]] = "device"
     stops_job: ClassVar[bool] = True
     restores_itself: ClassVar[bool] = True
+    errno: ClassVar[str | None] = None
     registry: ClassVar[dict[str, type[Fault]]] = {}
 
     def __init_subclass__(cls, kind: str, **rest: object) -> None:
@@ -106,3 +114,35 @@ class Throttled(Fault, kind="throttled"):
 
     stops_job = False
     restores_itself = False
+
+
+class NoSpace(Fault, kind="no_space"):
+    """A file system is full: writes that need room fail as they begin (ENOSPC)."""
+
+    stops_job = False
+    restores_itself = False
+    errno = "ENOSPC"
+
+
+class QuotaExceeded(Fault, kind="quota_exceeded"):
+    """The writer's quota is used up: writes that need room fail as they begin (EDQUOT)."""
+
+    stops_job = False
+    restores_itself = False
+    errno = "EDQUOT"
+
+
+class IoError(Fault, kind="io_error"):
+    """A device answers writes and Flushes with an error (EIO); what a failed write left is old, new or a mix."""
+
+    stops_job = False
+    restores_itself = False
+    errno = "EIO"
+
+
+class UploadFailed(Fault, kind="upload_failed"):
+    """What the processes of a host write to devices outside its node fails: the way there, or the client, gave up."""
+
+    stops_job = False
+    restores_itself = False
+    errno = "ETIMEDOUT"

@@ -34,6 +34,19 @@ class IOLost(Exception):
     """An operation's device crashed, or its writer was torn down, before it finished.  Inside the simulation only."""
 
 
+class IOFailed(Exception):
+    """An operation failed while its device lives: `errno` as its caller is told (ENOSPC, EIO, ...).
+
+    `during`: "write", or "sync" where all the bytes were taken and only making them durable failed.  Inside the
+    simulation only.
+    """
+
+    def __init__(self, errno: str, during: str = "write") -> None:
+        super().__init__(f"{errno} during {during}")
+        self.errno = errno
+        self.during = during
+
+
 class Pipe:
     """Something that carries a limited number of bits per second, shared by the flows that cross it.
 

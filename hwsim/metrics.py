@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim import checkers, crash_sweep
 from hwsim.crash_tally import PS
 from hwsim.crash_timeline import Recovery, Timeline
+from hwsim.faults import Fault
 from hwsim.recovery import Outcome
 from hwsim.topology import expectations
 from hwsim.trace import Trace
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from hwsim.topology.spec import Expectation
 
 # Faults that leave the job running: they are counted, but nothing recovers from them.
-_JOB_LIVES = frozenset(("controller_reset", "link_down", "plp_failed", "throttled"))
+_JOB_LIVES = frozenset(kind for kind, fault in Fault.registry.items() if not fault.stops_job)
 
 
 def evaluate(traces: Sequence[Trace], expect: Iterable[Expectation] = ()) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
-from hwsim.domain import PersistenceDomain, Store, World
+from hwsim.domain import IOFailed, PersistenceDomain, Store, World
 from hwsim.quantities import Params
 from hwsim.trace import Part
 
@@ -142,26 +142,37 @@ class Job:
     # writing
 
     def write(
-        self, placed: Placed, slot: str, epoch: int, then: Callable[[Placed, int], None], *, from_host: bool = False
-    ) -> None:
-        """Write *placed* under *slot* and call *then* once its sync holds; never, if a crash comes first."""
+        self, placed: Placed, slot: str, epoch: int, then: Callable[[Placed, int], None], *, from_host: bool = False,
+        failed: Callable[[IOFailed], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Write *placed* under *slot* and call *then* once its sync holds; never, if a crash comes first.
+
+        *failed* is called instead if the device lives and answers with an error; without it none may come.
+        """
         if placed.quick is not None:
             placed.quick(slot, epoch, self, then, placed)
         elif placed.writer in self.dead:
             return
         elif placed.latency_ps:
-            self.later(placed.latency_ps, lambda: self._write(placed, slot, epoch, then, from_host))
+            self.later(placed.latency_ps, lambda: self._write(placed, slot, epoch, then, from_host, failed))
         else:
-            self._write(placed, slot, epoch, then, from_host)
+            self._write(placed, slot, epoch, then, from_host, failed)
 
     def _write(
-        self, placed: Placed, slot: str, epoch: int, then: Callable[[Placed, int], None], from_host: bool
-    ) -> None:
+        self, placed: Placed, slot: str, epoch: int, then: Callable[[Placed, int], None], from_host: bool,
+        failed: Callable[[IOFailed], None] | None,
+    ) -> None:  # fmt: skip
         device = domain_of(placed.store)
         if not device.up:  # a reset passes, and the driver has waited; if it is more than that the job stops
-            self._once_restored(device, lambda: self._write(placed, slot, epoch, then, from_host))
+            self._once_restored(device, lambda: self._write(placed, slot, epoch, then, from_host, failed))
             return
-        under_way = self._under_way
+        holder = self.world.domains[placed.device]
+        errno = holder.allocate(placed.name, slot, placed.size_bytes)
+        if errno is not None:
+            error = holder.failed(errno, placed.name, slot, epoch)
+            assert failed is not None, f"nobody answers for {error}"
+            self.later(placed.latency_ps, lambda: failed(error))
+            return
         operation = placed.store.write(
             placed.name,
             slot,
@@ -172,6 +183,14 @@ class Job:
             into=placed.into,
             owner=placed.writer,
         )
+        self._follow(operation, placed, epoch, then, from_host, failed)
+
+    def _follow(
+        self, operation: Operation, placed: Placed, epoch: int, then: Callable[[Placed, int], None], from_host: bool,
+        failed: Callable[[IOFailed], None] | None,
+    ) -> None:  # fmt: skip
+        """Tell *then* or *failed* how a write, or its sync, ended."""
+        under_way = self._under_way
         under_way[operation] = placed.uses_from_host if from_host else placed.uses
         generation = self.generation
 
@@ -179,6 +198,10 @@ class Job:
             under_way.pop(operation, None)
             if not event._ok:
                 event.defused = True
+                error = event._value
+                if isinstance(error, IOFailed) and generation == self.generation:
+                    assert failed is not None, f"nobody answers for {error}"
+                    self.later(placed.latency_ps, lambda: failed(error))
             elif generation == self.generation:
                 if placed.latency_ps:
                     self.later(placed.latency_ps, lambda: then(placed, epoch))

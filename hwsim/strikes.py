@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hwsim.domain import Failing
 from hwsim.faults import Fault, KernelCrash, Throttled
 
 if TYPE_CHECKING:
@@ -128,6 +129,10 @@ class Striker:
         if fault.kind == Throttled.kind:
             self._throttle(fault, targets, restored)
             return
+        errno = Fault.registry[fault.kind].errno
+        if errno is not None:
+            self._fail(fault, errno, targets, restored)
+            return
         hits = expanded(fault.kind, targets, self.world.domains)
         takes = frozenset().union(*(device.takes(crash) for device, crash in hits))
         if takes:
@@ -181,6 +186,24 @@ class Striker:
 
         if fault.restore_after_ps is not None:
             self._at(int(self.env.now) + fault.restore_after_ps, over)
+
+    def _fail(
+        self, fault: FaultSpec, errno: str, targets: Sequence[str], restored: Callable[[], None] | None
+    ) -> None:
+        told = [(self.world.domains[name], Failing(errno, fault.operations)) for name in targets]
+        for device, failing in told:
+            device.fail(failing)
+
+        def over() -> None:
+            for device, failing in told:
+                device.relent(failing)
+            if restored is not None:
+                restored()
+
+        if fault.restore_after_ps is not None:
+            self._at(int(self.env.now) + fault.restore_after_ps, over)
+        elif fault.operations is not None and restored is not None:  # it ends by itself, and nobody knows when
+            restored()
 
     def _restore(self, name: str) -> None:
         device = self.world.domains[name]

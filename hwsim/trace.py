@@ -33,6 +33,7 @@ EVENTS: Mapping[str, tuple[str, str]] = {
     "struck": ("fact", "a fault (subject) of a kind (detail) struck a target (peer)"),
     "stopped": ("fact", "a domain stopped serving (detail: the crash kind)"),
     "restored": ("fact", "a domain serves again"),
+    "failed": ("fact", "an operation of a device that lives failed (detail: the errno that its caller is told)"),
     "dependence_changed": ("fact", "what a place needs to keep its content changed (detail: JSON list)"),
     "firmware_activated": ("fact", "a device runs another image from now on (detail: the image; peer: its slot)"),
     "sent": ("fact", "a message left its sender (peer: receiver; detail: kind)"),

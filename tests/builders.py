@@ -163,6 +163,7 @@ def fault(
     shape: float | None = None,
     total: str | None = None,
     restore_after: str | None = None,
+    operations: int | None = None,
 ) -> FaultSpec:
     """One line of `faults`; a target is a device or link, or a tuple of what fails together."""
     grouped = tuple((one,) if isinstance(one, str) else tuple(one) for one in targets)
@@ -174,6 +175,7 @@ def fault(
         name=name, kind=kind, targets=grouped, target_names=tuple("+".join(one) for one in grouped),
         at_ps=ps(at), every_ps=ps(every), mtbf_ps=ps(mtbf), weibull_shape=shape, total_mean_ps=ps(total),
         restore_after_ps=ps(restore_after), path="faults.0",
+        operations=operations,
     )  # fmt: skip
 
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import builders
 import pytest
+from bench import Bench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hwsim.building import load_kinds
-from hwsim.domain import PersistenceDomain
+from hwsim.domain import Failing, PersistenceDomain
 from hwsim.faults import Fault
 from hwsim.simulation import simulate
 from hwsim.trace import Record, Trace
@@ -167,6 +168,18 @@ def test_a_throttled_drive_is_slow_for_a_while_and_loses_nothing() -> None:
     assert late[2] > soon[2] + PS
     assert late[4] == soon[4]
     assert not rows(trace, "job_stopped", "stopped", "lost")
+
+
+def test_operations_are_counted_and_faults_of_one_device_add_up() -> None:
+    bench = Bench()
+    two, lasting = Failing("EIO", 2), Failing("ENOSPC")
+    bench.nvme.fail(two)
+    bench.nvme.fail(lasting)
+    assert bench.nvme.errno("EDQUOT") is None
+    assert [bench.nvme.errno("EIO", "ENOSPC") for _ in range(4)] == ["EIO", "EIO", "ENOSPC", "ENOSPC"]
+    assert bench.nvme.errno("EIO") is None
+    bench.nvme.relent(lasting)
+    assert bench.nvme.allocate("shard", "0", 1) is None
 
 
 # real machines

@@ -55,6 +55,10 @@ KINDS = {
     "nic_reset": "NIC reset",
     "link_down": "link down",
     "plp_failed": "failed capacitors",
+    "no_space": "a full file system",
+    "quota_exceeded": "an exhausted quota",
+    "io_error": "I/O errors",
+    "upload_failed": "failed uploads",
 }
 
 

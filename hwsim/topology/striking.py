@@ -69,6 +69,11 @@ class Striker:
             where: Path = path if line.factor is None else (*path, "factor")
             document.wrong(where, problem, "write `factor: 0.25` with kind throttled, and only there", key=True)
             good = False
+        if line.operations is not None and kind.errno is None:
+            able = ", ".join(name for name, fault in fault_kinds().items() if fault.errno is not None)
+            remedy = f"leave it out, or write one of {able} as the kind"
+            document.wrong((*path, "operations"), f"{line.kind} makes no operation fail", remedy, key=True)
+            good = False
         targets = self._targets(line.kind, kind, line.target, (*path, "target"))
         if targets is None or not good:
             return None
@@ -85,6 +90,7 @@ class Striker:
             restore_after_ps=line.restore_after,
             path=".".join(map(str, path)),
             factor=line.factor,
+            operations=line.operations,
         )
 
     def what_ifs(self, horizon_ps: int | None, interval_ps: int | None) -> tuple[WhatIfSpec, ...]:
