@@ -34,6 +34,7 @@ REPORT = "report.html"
 RESOLVED = "topology.resolved.yaml"
 PERFETTO = "timeline.perfetto.json"
 FILES = (RESULT, TRACE, REPORT, RESOLVED, PERFETTO)
+CAPTURES = "*@*.pcapng"  # one an interface: as many as a topology has
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, or choose another folder with --out",
@@ -160,7 +161,7 @@ def _place(scratch: Path, folder: Path) -> None:
         return
     (folder / RESULT).unlink(missing_ok=True)  # from here on, nothing in the folder looks whole
     new = {path.name for path in scratch.iterdir()}
-    for name in FILES:
+    for name in [*FILES, *(path.name for path in folder.glob(CAPTURES))]:
         if name not in new:
             (folder / name).unlink(missing_ok=True)  # of the former run
     for name in sorted(new - {RESULT}) + sorted(new & {RESULT}):

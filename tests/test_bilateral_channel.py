@@ -186,6 +186,13 @@ def test_error_rates_at_the_edge(ber: float, wrong: list[int]) -> None:
     assert damage.wrong_bits(656, ber, stream(1, "x")) == wrong
 
 
+def test_many_wrong_bits_are_each_there_once() -> None:
+    draw = stream(1, "x")
+    wrong = [damage.wrong_bits(656, 0.5, draw) for _ in range(100)]
+    assert all(bits == sorted(set(bits)) for bits in wrong)
+    assert near(sum(map(len, wrong)), 100 * 656, 0.5)
+
+
 @given(st.integers(2, 700), st.integers(0, 2**32))
 @settings(max_examples=200, deadline=None)
 def test_a_burst_lies_within_the_frame_and_is_short(count: int, seed: int) -> None:
@@ -243,6 +250,10 @@ def test_a_script_strikes_the_frame_it_names_and_no_other() -> None:
     assert wire.dropped == {"script": 1}
     assert wire.faults == {"duplicate": 1, "replay": 1}
     assert scripted({"nth": 2, "way": "reverse", "do": "drop"}).send(3).numbers() == [1, 2, 3]
+
+
+def test_a_lost_frame_takes_the_line_all_the_same() -> None:
+    assert scripted({"nth": 1, "do": "drop"}).send(2).got["b"] == [(TAKES + LINE + DELAY, numbered(2))]
 
 
 @pytest.mark.parametrize("name", FIELDS)

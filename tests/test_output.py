@@ -52,6 +52,17 @@ def test_a_newer_result_replaces_all_of_the_older_one_and_nothing_of_the_users(f
     assert contents(former) == {output.RESULT: "new", output.TRACE: "new", "notes.txt": "mine"}
 
 
+def test_captures_of_interfaces_that_a_newer_run_lacks_go(former: Path) -> None:
+    with output.staged(former) as scratch:
+        write(scratch, "older", output.RESULT, "wire@a.pcapng", "wire@node0.nic.pcapng")
+    (former / "mine.pcapng").write_text("mine", encoding="utf-8")
+    with output.staged(former) as scratch:
+        write(scratch, "new", output.RESULT, "wire@a.pcapng")
+    assert contents(former) == {
+        output.RESULT: "new", "wire@a.pcapng": "new", "mine.pcapng": "mine", "notes.txt": "mine"
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError, SystemExit, OSError(errno.ENOSPC, "full")])
 def test_whatever_stops_a_run_the_former_result_stays(former: Path, stop: BaseException | type[BaseException]) -> None:
     before = contents(former)
