@@ -256,6 +256,15 @@ def test_a_lost_frame_takes_the_line_all_the_same() -> None:
     assert scripted({"nth": 1, "do": "drop"}).send(2).got["b"] == [(TAKES + LINE + DELAY, numbered(2))]
 
 
+def test_what_a_script_never_struck_is_told() -> None:
+    bench = scripted({"nth": 2, "do": "drop"}, {"nth": 4, "do": "drop"}, {"nth": 9, "do": "duplicate"})
+    wire = bench.send(3).channel.wires["a"]
+    assert [fault.nth for fault in wire.unstruck] == [4, 9]
+    bench.channel.take_down()
+    wire.send(numbered(4))  # while nothing is carried
+    assert [fault.nth for fault in wire.unstruck] == [4, 9]
+
+
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_script_flips_the_bits_of_a_field(name: str) -> None:
     bits = [0, 3] if FIELDS[name].bits > 3 else [0]

@@ -2,5 +2,5 @@
 
 `table` says what happens when, and `machine` executes it; `wire` says where every field of a frame lies,
 `frame` codes frames as octets, `scapy_layers` does it a second time for people and tests, `channel` carries
-octets and spoils them.
+octets and spoils them as `damage` says.
 """

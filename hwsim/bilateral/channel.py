@@ -76,13 +76,12 @@ class Wire:
         self._chances = {name: chance for name in _CHANCES if (chance := params.chance(direction, name))}
         drawn = [*self._chances, *(["jitter"] if self._jitter else [])]
         self._script = params.scripted(direction)
-        if any(fault.do in ("extend", "garbage") for faults in self._script.values() for fault in faults):
+        written = [fault for faults in self._script.values() for fault in faults]
+        if any(fault.do in ("extend", "garbage") for fault in written):
             drawn.append("script")
         self._draw = {name: stream("link", channel.name, sender, name) for name in drawn}
         self._recent: deque[bytes] | None = deque(maxlen=_REMEMBERED) if "replay" in self._chances else None
-        self._kept: dict[int, bytes] = {
-            fault.of: b"" for faults in self._script.values() for fault in faults if fault.of is not None
-        }
+        self._kept: dict[int, bytes] = {fault.of: b"" for fault in written if fault.of is not None}
         self._plain = not (self._chances or self._script)
 
     def __repr__(self) -> str:
@@ -102,6 +101,11 @@ class Wire:
         else:
             self._send_with_faults(octets)
 
+    @property
+    def unstruck(self) -> list[ScriptedFault]:
+        """Faults of the script whose frame has not been carried: none was sent that far, or the link was down."""
+        return [fault for faults in self._script.values() for fault in faults]
+
     def figures(self) -> dict[str, Any]:
         """Counts of frames; `faults` by kind, `dropped` by reason."""
         return {"sent": self.sent, "delivered": self.delivered, "dropped": dict(sorted(self.dropped.items())),
@@ -111,7 +115,7 @@ class Wire:
 
     def _send_with_faults(self, octets: bytes) -> None:
         nth = self.sent
-        script = self._script.get(nth, ())
+        script = self._script.pop(nth, ())
         if self._recent is not None:
             self._recent.append(octets)
         if nth in self._kept:
