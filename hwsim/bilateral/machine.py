@@ -136,10 +136,11 @@ def _yes(value: bool) -> str:
 
 
 class Rows:
-    """A table of rows, looked up by state, event and observables."""
+    """A table of rows, looked up by state, event and observables; *writes*: what its writes change."""
 
-    def __init__(self, table: Sequence[Row] = TABLE) -> None:
+    def __init__(self, table: Sequence[Row] = TABLE, writes: Mapping[str, Mapping[str, str]] = WRITES) -> None:
         self.table = tuple(table)
+        self.writes = writes
         self._of: dict[tuple[State, Event], tuple[Row, ...]] = {
             (state, event): tuple(row for row in table if row.event is event and state in row.states)
             for state in State
@@ -160,15 +161,21 @@ class Rows:
 
 
 def written(
-    write: str, register: Register, *, frame: Seen | None = None, app: Hashable = None, fresh: int = 0,
-    modulus: int = ROUNDS
+    write: str,
+    register: Register,
+    *,
+    frame: Seen | None = None,
+    app: Hashable = None,
+    fresh: int = 0,
+    modulus: int = ROUNDS,
+    writes: Mapping[str, Mapping[str, str]] = WRITES,
 ) -> Register:
     """*register* after the write of that name.
 
     *frame*: the frame that led to it; *app*: the payload that the application gives; *fresh*: a new identity.
     """
     changes: dict[str, object] = {}
-    for name, source in WRITES[write].items():
+    for name, source in writes[write].items():
         changes[name] = _value(name, source, register, frame, app, fresh, modulus)
     return register._replace(**changes)  # type: ignore[arg-type]
 
@@ -246,4 +253,5 @@ def decide(
     row = rows.find(state_of(register, volatile, writing=writing), event, observed)
     if row.write is None:
         return Decision(row, None)
-    return Decision(row, written(row.write, register, frame=frame, app=app, fresh=fresh, modulus=modulus))
+    changed = written(row.write, register, frame=frame, app=app, fresh=fresh, modulus=modulus, writes=rows.writes)
+    return Decision(row, changed)
