@@ -130,3 +130,16 @@ def test_a_replaced_register_is_fenced() -> None:
     a.volatile = Volatile(link=True)
     assert b.hear(a.snapshot()) == "hello_of_a_stranger"
     assert b.state is State.FENCED
+
+
+def test_two_replaced_registers_that_know_each_other_by_old_names_still_pair() -> None:
+    a, b = End(1), End(2)
+    old_a, old_b = a.snapshot(), b.snapshot()
+    a, b = End(3), End(4)
+    a.hear(old_b)
+    b.hear(old_a)
+    assert (a.register.peer, b.register.peer) == (2, 1)
+    assert b.hear(a.snapshot()) == "returned_pairs_anew"
+    assert a.hear(b.snapshot()) == "returned_pairs_anew"
+    assert b.hear(a.snapshot()) == a.hear(b.snapshot()) == "returned_agrees"
+    assert a.state is b.state is State.READY

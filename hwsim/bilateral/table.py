@@ -173,7 +173,8 @@ def _frame_rows() -> list[Row]:
             Row(f"{of}_while_fenced", event, (State.FENCED,), drop="fenced"),
             Row(f"{of}_while_down", event, (State.DOWN,), drop="link_down"),
             Row(f"{of}_own", event, _LIVE, {"address": ("own",)}, drop="own"),
-            Row(f"{of}_elsewhere", event, _LIVE, {"address": ("elsewhere",)}, drop="not_for_me"),
+            Row(f"{of}_elsewhere_unpaired", event, (State.UNPAIRED,), {"address": ("elsewhere",)}, drop="not_for_me"),
+            Row(f"{of}_elsewhere", event, _PAIRED, {"address": ("elsewhere",), "virgin": ("no",)}, drop="not_for_me"),
             # A register that has been used never changes its peer: this one's register was replaced, or the cable was.
             Row(f"{of}_of_a_stranger", event, _PAIRED, {"address": ("stranger",), "virgin": ("no",)}, acts=("fence",)),
         ]
@@ -183,13 +184,17 @@ def _frame_rows() -> list[Row]:
                     acts=("tell_alarm",)),
                 Row("fence_of_a_stranger_virgin", event, _PAIRED, {"address": ("stranger",), "virgin": ("yes",)},
                     acts=("tell_alarm",)),
+                Row("fence_elsewhere_virgin", event, _PAIRED, {"address": ("elsewhere",), "virgin": ("yes",)},
+                    drop="not_for_me"),
             ]
         else:
             rows += [
                 Row(f"{of}_pairs", event, (State.UNPAIRED,), {"address": ("peer", "stranger")}, write="pair",
                     acts=("unhear", "emit")),
-                Row(f"{of}_pairs_anew", event, _PAIRED, {"address": ("stranger",), "virgin": ("yes",)}, write="pair",
-                    acts=("unhear", "emit")),
+                # Also with a peer that takes me for another: two registers that were replaced, each paired with what the
+                # other had been, would drop each other's frames for ever, and neither sends a HELLO any more.
+                Row(f"{of}_pairs_anew", event, _PAIRED, {"address": ("stranger", "elsewhere"), "virgin": ("yes",)},
+                    write="pair", acts=("unhear", "emit")),
             ]  # fmt: skip
     return rows
 
