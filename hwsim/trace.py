@@ -39,6 +39,10 @@ EVENTS: Mapping[str, tuple[str, str]] = {
     "sent": ("fact", "a message left its sender (peer: receiver; detail: kind)"),
     "delivered": ("fact", "a message reached its receiver (subject: receiver; peer: sender)"),
     "dropped": ("fact", "a message was lost (detail: reason)"),
+    "register_written": ("fact", "the register of a link's end (subject: LINK@DEVICE) holds this now (detail)"),
+    "register_worn_out": ("fact", "the register of a link's end takes no further write"),
+    "tokens_issued": ("fact", "the custody of a link's end holds these tokens as the run begins (detail)"),
+    "fenced": ("fact", "a link's end saw a violation (detail: which) and takes no part until it is formatted"),
     # what programs say and do
     "checkpoint_begun": ("claim", "a checkpoint began: its cut of the training state is this instant"),
     "snapshot_taken": ("claim", "every rank holds its snapshot; training goes on"),
@@ -51,6 +55,9 @@ EVENTS: Mapping[str, tuple[str, str]] = {
     "job_stopped": ("claim", "training stopped: a crash"),
     "recovered": ("claim", "recovery handed back a checkpoint (epoch) (detail: what was handed, see recovery)"),
     "job_resumed": ("claim", "training goes on after a recovery"),
+    "round_committed": ("claim", "a link's end says that a round committed: what was offered changed hands"),
+    "round_reversed": ("claim", "a link's end says that a round was reversed: what was offered stays"),
+    "round_closed": ("claim", "a link's end says that its peer too has ended the round"),
 }
 
 

@@ -1,0 +1,161 @@
+"""A bilateral link in a running simulation: its channel, and an endpoint in each of the devices that it joins.
+
+An endpoint's volatile state lives in its device and dies with any crash of it; its memory lies there too, and knows
+only the loss of power.  Silence is all that the other end learns of either.  Both ends see the link itself go down and
+come up, at once.
+
+The link carries its own protocol's frames and nothing else: routes of messages and data do not use it.
+
+Not modelled: carrier sense of a dead neighbour; frames of the link competing with other traffic for one port.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hwsim.bilateral.channel import Channel
+from hwsim.bilateral.endpoint import Application, Endpoint
+from hwsim.bilateral.machine import STANDARD, Register, Rows
+from hwsim.bilateral.record import Record, RecordMemory
+from hwsim.nv_register import NvRegister
+
+if TYPE_CHECKING:
+    from hwsim.domain import PersistenceDomain, World
+    from hwsim.nv_register import NvParams
+
+POWER = "power"  # the aspect of a device whose loss is a loss of power
+
+
+class BilateralLink:
+    """One bilateral link between devices *a* and *b*: `endpoints[a]` and `endpoints[b]`, over `channel`.
+
+    `start` boots both.  *words*: the applications' words as the run begins, *applications* what lies above each end.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        a: str,
+        b: str,
+        params: Any,
+        *,
+        rows: Rows = STANDARD,
+        endpoint: type[Endpoint] = Endpoint,
+    ) -> None:
+        self.world = world
+        self.name = name
+        self.a = a
+        self.b = b
+        self.params = params
+        self.channel = Channel(name, a, b, params, world.env, world.stream)
+        self.endpoints: dict[str, Endpoint] = {}
+        self._rows = rows
+        self._endpoint = endpoint
+
+    def __repr__(self) -> str:
+        return f"BilateralLink({self.name!r})"
+
+    def start(
+        self, applications: Mapping[str, Application] | None = None, words: Mapping[str, int] | None = None
+    ) -> None:
+        """Make the endpoints and boot them; call it once, when the run begins."""
+        for end, other in ((self.a, self.b), (self.b, self.a)):
+            self._make(end, (applications or {}).get(end), (words or {}).get(end, 0))
+            self.channel.wires[other].receive = self.endpoints[end].receive
+        for end, endpoint in self.endpoints.items():
+            endpoint.carrier = True
+            if self.world.domains[end].up:
+                endpoint.boot()
+
+    def _make(self, end: str, application: Application | None, word: int) -> None:
+        world, device = self.world, self.world.domains[end]
+        identities = world.stream("nvid", self.name, end)
+
+        def fresh() -> int:
+            return identities.getrandbits(64) or 1
+
+        endpoint = self.endpoints[end] = self._endpoint(
+            world.env,
+            f"{self.name}@{end}",
+            RecordMemory(self._allot(device), Record(Register(fresh()), word)),
+            beacon=self.params.beacon,
+            retransmit=self.params.retransmit,
+            fresh=fresh,
+            record=world.record,
+            mac=bytes([2, *hashlib.sha256(f"{self.name}@{end}".encode()).digest()[:5]]),
+            application=application,
+            rows=self._rows,
+        )
+        endpoint.transmit = self.channel.wires[end].send
+
+        def stopped(crash_kind: str) -> None:
+            self.channel.end_stopped(end)
+            endpoint.crash(power=POWER in device.CRASHES.get(crash_kind, ()))
+
+        def restored() -> None:
+            self.channel.end_restored(end)
+            endpoint.restore_power()
+            endpoint.boot()
+
+        device.on_stop.append(stopped)
+        device.on_restore.append(restored)
+        if not device.up:
+            self.channel.end_stopped(end)
+
+    def _allot(self, device: PersistenceDomain) -> Callable[[str, int, int], NvRegister]:
+        own = getattr(device, "register", None) if getattr(device.params, "nv", None) is not None else None
+
+        def allot(key: str, size_bytes: int, initial: int) -> NvRegister:
+            if own is not None:
+                return own(f"{self.name} {key}", size_bytes=size_bytes, initial=initial)  # type: ignore[no-any-return]
+            params: NvParams = self.params.nv
+            draw = self.world.stream("nv", self.name, device.name, key)
+            return NvRegister(self.world.env, params, draw, size_bytes=size_bytes, initial=initial)
+
+        return allot
+
+    # faults
+
+    def take_down(self) -> None:
+        """Cut it: frames on it and queued for it are lost, and both ends see it."""
+        self.channel.take_down()
+        for endpoint in self.endpoints.values():
+            endpoint.link_down()
+
+    def bring_up(self) -> None:
+        """Carry again."""
+        self.channel.bring_up()
+        for endpoint in self.endpoints.values():
+            endpoint.link_up()
+
+    # figures
+
+    def figures(self) -> dict[str, Any]:
+        """Counts of frames and transitions, both ends added up; what became of rounds and tokens the trace tells."""
+        wires = [wire.figures() for wire in self.channel.wires.values()]
+        dropped: dict[str, int] = {}
+        for counts in (*(wire["dropped"] for wire in wires), *(e.dropped for e in self.endpoints.values())):
+            for reason, count in counts.items():
+                dropped[reason] = dropped.get(reason, 0) + count
+        faults: dict[str, int] = {}
+        rows: dict[str, int] = {}
+        for wire in wires:
+            for fault, count in wire["faults"].items():
+                faults[fault] = faults.get(fault, 0) + count
+        for endpoint in self.endpoints.values():
+            for row, count in endpoint.rows.items():
+                rows[row] = rows.get(row, 0) + count
+        ends = self.endpoints.values()
+        return {
+            "sent": sum(wire["sent"] for wire in wires),
+            "delivered": sum(wire["delivered"] for wire in wires),
+            "dropped": dict(sorted(dropped.items())),
+            "faults": dict(sorted(faults.items())),
+            "transitions": dict(sorted(rows.items())),
+            "crashes": sum(endpoint.crashes for endpoint in ends),
+            "alarms": sum(endpoint.alarms for endpoint in ends),
+            "writes": sum(endpoint.memory.writes for endpoint in ends),
+        }
