@@ -97,14 +97,18 @@ def holds(result: Mapping[str, Any]) -> bool:
 
 def unsafe_outcomes(result: Mapping[str, Any]) -> list[str]:
     """Where this result has an unsafe outcome: under the default crash, a what-if, or a crash that really struck."""
-    places = []
-    if result["recovered"]["unsafe_share"] > 0:
+    places = [f"links.{name}" for name, link in result.get("links", {}).items() if _token_harmed(link)]
+    if result.get("recovered", {}).get("unsafe_share", 0.0) > 0:
         places.append("recovered")
     places += [f"what_if.{name}" for name, case in result.get("what_if", {}).items() if _unsafe_share(case) > 0]
     struck = result.get("crashes", {}).get("all", {}).get("outcomes", {})
     if any(struck.get(outcome, 0) for outcome in UNSAFE):
         places.append("crashes")
     return places
+
+
+def _token_harmed(link: Mapping[str, Any]) -> bool:
+    return bool(link.get("tokens_lost") or link.get("tokens_cloned"))
 
 
 def _unsafe_share(case: Mapping[str, Any]) -> float:

@@ -24,6 +24,7 @@ from hwsim.trace import CrashCase, Part, Strike
 from hwsim.tracking import Tracked
 
 if TYPE_CHECKING:
+    from hwsim.bilateral.live import BilateralLink
     from hwsim.domain import World
     from hwsim.flow import Pipe
     from hwsim.network import Network
@@ -49,9 +50,16 @@ class Building:
         self._remotes: dict[tuple[str, str, str], RemoteMemory] = {}
         for spec in topology.devices.values():
             self._build(spec, hosts)
+        self.bilateral: dict[str, BilateralLink] = {}
         self.network = self._network()
         self.nodes = self._ranks()
-        self.job = self._job()
+        self._made = self._job() if topology.protocol is not None else None
+
+    @property
+    def job(self) -> Job:
+        """The job that takes checkpoints; there is one where the topology has a protocol."""
+        assert self._made is not None, "a workload of links has no job"
+        return self._made
 
     def _build(self, spec: DeviceSpec, hosts: Mapping[str, str]) -> PersistenceDomain:
         params = self.tracked[spec.name] = Tracked(spec.params)
@@ -61,13 +69,19 @@ class Building:
     def _network(self) -> Network | None:
         if not self.topology.links and not self.topology.nodes:
             return None
+        from hwsim.bilateral.live import BilateralLink
         from hwsim.network import Network
 
-        links = []
+        routed = []
         for spec in self.topology.links:
-            params = self.tracked[spec.name] = Tracked(spec.params)
-            links.append(replace(spec, params=params))
-        return Network(self.world, links)
+            if not spec.routed:
+                self.bilateral[spec.name] = BilateralLink(self.world, spec.name, spec.a, spec.b, spec.params)
+            else:
+                params = self.tracked[spec.name] = Tracked(spec.params)
+                routed.append(replace(spec, params=params))
+        network = Network(self.world, routed)
+        network.beside.update(self.bilateral)
+        return network
 
     # ranks and paths
 

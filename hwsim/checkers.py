@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from hwsim.bilateral.judged import judge
 from hwsim.contents import decode
 from hwsim.crash_timeline import Replay, Timeline
 from hwsim.recovery import WHOLE, Handed
@@ -344,22 +345,64 @@ def _shards_without(trace: Trace, holding: Mapping[tuple[str, str, str], str], e
     return [part.name for part in trace.header.parts if part.shard >= 0 and part.shard not in there]
 
 
+def _links_keep(promise: str, name: str, told: str, trace: Trace) -> Verdict:
+    links = judge(trace)
+    broken = next((found for link in links.values() for found in link.violations if found.promise == promise), None)
+    if broken is not None:
+        link = broken.record.subject.rpartition("@")[0]
+        detail = f"{link}, at {_at(broken.record.time_ps)}: {broken.what}"
+        return Verdict(name, Value.VIOLATED, detail, (broken.record,))
+    return Verdict(name, Value.HOLDS, f"{sum(link.settled for link in links.values())} rounds {told}")
+
+
+def rounds_agree(trace: Trace) -> Verdict:
+    """Both ends of a bilateral link end every round alike, with the same epoch, and are never further apart than one.
+
+    Verifies: after every write of a register.  Leaves unverified: rounds that only one end has ended yet.
+    """
+    return _links_keep("rounds", "rounds_agree", "ended alike at both ends", trace)
+
+
+def tokens_conserved(trace: Trace) -> Verdict:
+    """Every token of a bilateral link is in exactly one place, after every write of a register.
+
+    Verifies: the tokens that the trace says were issued.  Leaves unverified: payloads that are no tokens.
+    """
+    return _links_keep("tokens", "tokens_conserved", "ended, and every token in one place throughout", trace)
+
+
+def claims_follow_registers(trace: Trace) -> Verdict:
+    """An end says that a round ended only once its register says so, and that it is closed once its peer's does.
+
+    Verifies: `round_committed`, `round_reversed`, `round_closed`.  Leaves unverified: that every round is claimed.
+    """
+    return _links_keep("claims", "claims_follow_registers", "claimed no sooner than written", trace)
+
+
 CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (
     agreement,
     acknowledged_survive,
     persisted_before_committed,
     well_formed,
 )
+LINK_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (rounds_agree, tokens_conserved, claims_follow_registers)
+
+
+def _asked(traces: Sequence[Trace]) -> list[Callable[[Trace], Verdict]]:
+    """The checkers that have something to check: in runs with checkpoints, in runs with bilateral links."""
+    asked = list(CHECKERS) if traces[0].header.takes_checkpoints else [well_formed]
+    linked = any(row[1] == "register_written" for row in traces[0].rows)
+    return asked + (list(LINK_CHECKERS) if linked else [])
 
 
 def check_all(traces: Sequence[Trace], timelines: Sequence[Timeline] = ()) -> list[Verdict]:
-    """Every checker over every trace: of each the first verdict that is not `holds`, or else the first.
+    """Every checker that applies over every trace: of each the first verdict that is not `holds`, or else the first.
 
     *timelines*: of the same traces, where they are prepared already.
     """
     prepared = dict(zip(map(id, traces), timelines, strict=False))
     found = []
-    for checker in CHECKERS:
+    for checker in _asked(traces):
         verdicts = [
             persisted_before_committed(trace, prepared.get(id(trace)))
             if checker is persisted_before_committed

@@ -18,6 +18,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from hwsim import checkers, crash_sweep
+from hwsim.bilateral.judged import LinkJudge, judge
 from hwsim.crash_tally import PS
 from hwsim.crash_timeline import Recovery, Timeline
 from hwsim.faults import Fault
@@ -45,17 +46,30 @@ def evaluate(traces: Sequence[Trace], expect: Iterable[Expectation] = ()) -> dic
 
 def _evaluate(traces: Sequence[Trace], expect: Iterable[Expectation]) -> dict[str, Any]:
     header = traces[0].header
-    timelines = [Timeline(trace) for trace in traces]
     result: dict[str, Any] = {
         "hwsim": {"version": _version(), "topology_sha256": header.topology_sha256, "seed": header.seed},
         "topology": header.topology,
         "horizon_s": header.horizon_ps / PS,
         "warm_up_s": header.warm_up_ps / PS,
         "events": sum(map(len, traces)),
-        "raw": {},
-        "recovered": {},
-        "what_if": {},
     }
+    timelines = [Timeline(trace) for trace in traces] if header.takes_checkpoints else []
+    if header.takes_checkpoints:
+        result |= _of_checkpoints(traces, timelines)
+    else:
+        result["faults"] = _faults(traces)
+    judged = [judge(trace) for trace in traces]
+    counted = [trace.figures.get("links", {}) for trace in traces]
+    result["links"] = _links(counted, judged, traces)
+    result["verdicts"] = {verdict.name: verdict.to_json() for verdict in checkers.check_all(traces, timelines)}
+    result["expect"] = expectations.judge(expect, result)
+    return result
+
+
+def _of_checkpoints(traces: Sequence[Trace], timelines: Sequence[Timeline]) -> dict[str, Any]:
+    """What a crash at any instant would leave, and what the checkpoints went through."""
+    header = traces[0].header
+    result: dict[str, Any] = {"raw": {}, "recovered": {}, "what_if": {}}
     for number, case in enumerate(header.crashes):
         found = crash_sweep.sweep(timelines, case)
         errors = crash_sweep.standard_errors(found, timelines)
@@ -70,10 +84,13 @@ def _evaluate(traces: Sequence[Trace], expect: Iterable[Expectation]) -> dict[st
     result["checkpoints"] = _checkpoints(traces, histories)
     result["ettr"] = fmean(history.trained_ps / history.horizon_ps for history in histories)
     result["messages"] = _messages(traces, histories)
-    result["links"] = _average([trace.figures.get("links", {}) for trace in traces])
-    result["verdicts"] = {verdict.name: verdict.to_json() for verdict in checkers.check_all(traces, timelines)}
-    result["expect"] = expectations.judge(expect, result)
     return result
+
+
+def _faults(traces: Sequence[Trace]) -> dict[str, float]:
+    """How often each fault struck, where there is no job that recovers from it."""
+    struck = Counter(row.subject for trace in traces for row in trace if row.event == "struck")
+    return {name: _per(count, len(traces)) for name, count in {"all": struck.total(), **struck}.items()}
 
 
 def _version() -> str:
@@ -258,6 +275,46 @@ def _mean(values: Iterable[float]) -> float:
     """The mean; a single value stays what it is."""
     found = list(values)
     return found[0] if len(found) == 1 else fmean(found)
+
+
+def _links(
+    counted: Sequence[Mapping[str, Any]], judged: Sequence[Mapping[str, LinkJudge]], traces: Sequence[Trace]
+) -> dict[str, Any]:
+    """Counts of frames as the links kept them; of bilateral ones also what the trace tells of rounds and tokens."""
+    links = _average(counted)
+    for name in judged[0]:
+        links.setdefault(name, {}).update(_bilateral([each[name] for each in judged], traces))
+    return links
+
+
+def _bilateral(links: Sequence[LinkJudge], traces: Sequence[Trace]) -> dict[str, Any]:
+    count = len(links)
+    window = sum(trace.header.horizon_ps - trace.header.warm_up_ps for trace in traces)
+
+    def per(values: Iterable[int]) -> int | float:
+        return _per(sum(values), count)
+
+    return {
+        "rounds_settled": per(link.settled for link in links),
+        "rounds_committed": per(link.committed for link in links),
+        "rounds_reversed": per(link.reversed for link in links),
+        "tokens_lost": per(len(link.lost) for link in links),
+        "tokens_cloned": per(len(link.cloned) for link in links),
+        "fenced": per(link.fenced for link in links),
+        "in_doubt_share": sum(link.doubt_ps for link in links) / window,
+        "in_doubt_s": _spread(time for link in links for time in link.doubts),
+        "exchange_latency_s": _spread(time for link in links for time in link.exchanges),
+        "closing_latency_s": _spread(time for link in links for time in link.closings),
+        "last_progress_s": max(link.last_ps for link in links) / PS,
+        "agrees_at_the_end": per(link.agrees for link in links),
+    }
+
+
+def _spread(times_ps: Iterable[int]) -> dict[str, float]:
+    times = sorted(time / PS for time in times_ps)
+    if not times:
+        return {}
+    return {"mean": fmean(times), "p50": quantile(times, 0.5), "p99": quantile(times, 0.99), "max": times[-1]}
 
 
 def _average(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -47,6 +47,14 @@ class LinkLike(Protocol):
     def params(self) -> Any: ...
 
 
+class Carrier(Protocol):
+    """What is asked of a link that carries no messages."""
+
+    def take_down(self) -> None: ...
+    def bring_up(self) -> None: ...
+    def figures(self) -> dict[str, Any]: ...
+
+
 class Hop(NamedTuple):
     """One step of a route: over *way*, or inside a node where it is None, to *device*."""
 
@@ -74,6 +82,7 @@ class Network:
         self.env = world.env
         self.message_delay = message_delay
         self.links: dict[str, EthernetLink] = {}
+        self.beside: dict[str, Carrier] = {}  # links that no route uses; whoever makes them puts them here
         self.ways: list[Way] = []
         self.incarnation: dict[str, int] = {}  # how often a device has stopped
         self._neighbours: dict[str, list[tuple[Hop, int]]] = {name: [] for name in world.domains}
@@ -292,18 +301,22 @@ class Network:
     def take_down(self, name: str) -> None:
         """Cut a link: what is on it is lost, data stalls."""
         self.world.record("stopped", name, detail="link_down")
-        self.links[name].take_down()
+        self._link(name).take_down()
 
     def bring_up(self, name: str) -> None:
         """The link carries again."""
-        self.links[name].bring_up()
+        self._link(name).bring_up()
         self.world.record("restored", name)
+
+    def _link(self, name: str) -> Carrier | EthernetLink:
+        return self.links[name] if name in self.links else self.beside[name]
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """Counters of every link (see `Way.figures`), both ways added up.  For the end of a run: it draws."""
         use = self.world.flows.use()
-        return {name: _added([way.figures(use[way.pipe.name].carried_bytes) for way in link.ways.values()])
-                for name, link in self.links.items()}
+        routed = {name: _added([way.figures(use[way.pipe.name].carried_bytes) for way in link.ways.values()])
+                  for name, link in self.links.items()}
+        return routed | {name: link.figures() for name, link in self.beside.items()}
 
 
 class Transfer:

@@ -19,7 +19,7 @@ from hwsim.streams import stream
 from hwsim.strikes import Striker
 from hwsim.trace import Header, Trace
 from hwsim.tracking import Tracked, unread
-from hwsim.workloads import Workload
+from hwsim.workloads import JobWorkload, LinkWorkload, Workload
 
 if TYPE_CHECKING:
     from hwsim.topology.spec import Topology
@@ -50,19 +50,28 @@ class Simulation:
         rows: list[Any] = []
         self.world = World(self.env, rows, seed, FlowNetwork(self.env))
         self.building = Building(topology, self.world)
-        job = self.job = self.building.job
-        self.protocol_params = Tracked(topology.protocol)
+        self.protocol_params = None if topology.protocol is None else Tracked(topology.protocol)
         self.workload_params = Tracked(topology.workload)
-        self.protocol = Protocol.registry[topology.protocol.kind](job, self.protocol_params)
-        job.trace_parts = (*self.building.parts(), *self.protocol.records())
-        job.participants = self.building.participants()
-        self.workload = Workload.registry[topology.workload.kind](job, self.protocol, self.workload_params)
+        self.protocol: Protocol | None = None
+        self.workload = self._workload()
         self.striker = Striker(self.world, self.building.network, self.workload, topology.horizon_ps)
         self.trace = Trace(self._header(repeat, seed))
         self.trace.rows = rows
 
+    def _workload(self) -> Workload:
+        """What the run is for: a job that takes checkpoints under a protocol, or something on bilateral links."""
+        kind = Workload.registry[self.topology.workload.kind]
+        if issubclass(kind, LinkWorkload):
+            return kind(self.world, self.building.bilateral, self.workload_params)
+        assert issubclass(kind, JobWorkload)
+        job = self.building.job
+        self.protocol = Protocol.registry[self.topology.protocol.kind](job, self.protocol_params)
+        job.trace_parts = (*self.building.parts(), *self.protocol.records())
+        job.participants = self.building.participants()
+        return kind(job, self.protocol, self.workload_params)
+
     def _header(self, repeat: int, seed: int) -> Header:
-        topology, workload = self.topology, self.topology.workload
+        topology = self.topology
         return Header(
             topology=topology.name,
             topology_sha256=topology.sha256,
@@ -70,23 +79,36 @@ class Simulation:
             repeat=repeat,
             horizon_ps=topology.horizon_ps,
             warm_up_ps=topology.warm_up_ps,
-            first_ps=workload.interval if workload.first is None else workload.first,
-            interval_ps=workload.interval,
-            participants=self.job.participants,
             places={place: tuple(sorted(needs)) for place, needs in sorted(self.world.needs.items())},
-            parts=self.job.trace_parts,
-            rule=self.protocol.rule,
-            rule_params=self.protocol.rule_params(),
-            crashes=self.building.crashes(),
             failure_domains=dict(topology.failure_domains),
             doubts={place: tuple(sorted(doubts)) for place, doubts in sorted(self.world.doubts.items())},
+            **self._of_checkpoints(),
         )
+
+    def _of_checkpoints(self) -> dict[str, Any]:
+        """What the trace's header says of checkpoints and of crashes that are asked about."""
+        if self.protocol is None:
+            ends = [end for link in self.building.bilateral.values() for end in (link.a, link.b)]
+            return {"participants": tuple(dict.fromkeys(ends))}
+        workload, job = self.topology.workload, self.building.job
+        return {
+            "first_ps": workload.interval if workload.first is None else workload.first,
+            "interval_ps": workload.interval,
+            "participants": job.participants,
+            "parts": job.trace_parts,
+            "rule": self.protocol.rule,
+            "rule_params": self.protocol.rule_params(),
+            "crashes": self.building.crashes(),
+        }
 
     def run(self, on_progress: Callable[[float], None] | None = None) -> Trace:
         """Run to the horizon, once, and fill in the trace's figures."""
         horizon = self.topology.horizon_ps
         for fault in self.topology.faults:
             self.striker.schedule(fault)
+        if self.protocol is not None:  # a job leaves the bilateral links alone: they beacon
+            for link in self.building.bilateral.values():
+                link.start()
         self.workload.start()
         collecting = gc.isenabled()
         gc.disable()  # a run allocates no cycles worth looking for: off, large runs are up to a third faster
@@ -107,7 +129,7 @@ class Simulation:
         uses = self.world.flows.use()
         busiest = max(uses, key=lambda name: uses[name].bound_ps, default=None)
         network = self.building.network
-        talks = network is not None or self.job.message_delay is not None
+        talks = network is not None or (self.protocol is not None and self.building.job.message_delay is not None)
         events = Counter(row[1] for row in self.trace.rows) if talks else Counter()
         return {
             "bound_by": busiest if busiest is not None and uses[busiest].bound_ps else None,
@@ -136,10 +158,9 @@ class Simulation:
         for key, names in said.items():
             more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
             warnings.append(f"{names[0]}: {key}{more}: changed nothing in this run")
-        for path, tracked in (("protocol", self.protocol_params), ("workload", self.workload_params)):
-            warnings += [
-                f"{path}.{key}: changed nothing in this run" for key in unread(tracked) if key not in _LOADERS_KEYS
-            ]
+        for path, params in (("protocol", self.protocol_params), ("workload", self.workload_params)):
+            keys = [] if params is None else [key for key in unread(params) if key not in _LOADERS_KEYS]
+            warnings += [f"{path}.{key}: changed nothing in this run" for key in keys]
         for fault in self.topology.faults:
             if not self.striker.struck[fault.name]:
                 where = f"{fault.path}: " if fault.path else ""
@@ -147,4 +168,4 @@ class Simulation:
         return warnings
 
 
-_LOADERS_KEYS = frozenset(("shards", "coordinator"))  # read when the topology was loaded
+_LOADERS_KEYS = frozenset(("shards", "coordinator", "over"))  # read when the topology was loaded

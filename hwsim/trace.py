@@ -132,16 +132,21 @@ class Header:
     repeat: int
     horizon_ps: int
     warm_up_ps: int
-    first_ps: int
-    interval_ps: int
-    participants: tuple[str, ...]  # devices whose absence makes an instant dark
-    places: Mapping[str, tuple[str, ...]]  # place -> tokens it needs, as the run began
-    parts: tuple[Part, ...]
-    rule: str  # name of the recovery rule, see hwsim.recovery
-    rule_params: Mapping[str, Any]
-    crashes: tuple[CrashCase, ...]  # the first one is the default: power loss of everything
+    first_ps: int = 0  # of checkpoints; a run that takes none has no rule either, and no crash is asked about
+    interval_ps: int = 0
+    participants: tuple[str, ...] = ()  # devices whose absence makes an instant dark
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # place -> tokens it needs, as the run began
+    parts: tuple[Part, ...] = ()
+    rule: str = ""  # name of the recovery rule, see hwsim.recovery
+    rule_params: Mapping[str, Any] = field(default_factory=dict)
+    crashes: tuple[CrashCase, ...] = ()  # the first one is the default: power loss of everything
     failure_domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> devices
     doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # place -> tokens whose loss leaves it unsure
+
+    @property
+    def takes_checkpoints(self) -> bool:
+        """Whether the run had anything that a crash could be asked about."""
+        return bool(self.rule)
 
     def to_json(self) -> str:
         """One line of JSON with sorted keys; `from_json` reads it back."""

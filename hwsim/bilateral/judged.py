@@ -87,12 +87,13 @@ class LinkJudge:
     doubt_ps: int = 0
     doubts: list[int] = field(default_factory=list)  # how long each payload was in doubt
     exchanges: list[int] = field(default_factory=list)  # from an offer's write until its end knew the outcome
-    closings: list[int] = field(default_factory=list)  # until the other end knew that it knows
+    closings: list[int] = field(default_factory=list)  # until both ends knew that the other one has ended it
     last_ps: int = 0  # when a round last ended, or was closed
     _tokens: int = 0
     _clock: int = 0
     _open: dict[int, tuple[bool, int]] = field(default_factory=dict)  # rounds that one end has ended
     _offered: dict[int, int] = field(default_factory=dict)  # round -> its first offer's write
+    _closed: set[tuple[int, str]] = field(default_factory=set)  # rounds that one end called closed, and which end
 
     @property
     def settled(self) -> int:
@@ -233,14 +234,23 @@ class LinkJudge:
             if other is None or other.end is None or other.end.round <= round_:
                 self._broken("claims", f"round {round_} is said to be closed, and the peer has not ended it", record)
                 return
-            if round_ in self._offered:
-                self.closings.append(record.time_ps - self._offered.pop(round_))
-                self.last_ps = record.time_ps
+            self._close(round_, record)
             return
         took = record.event == "round_committed"
         if side.ended is None or side.ended[:2] != (round_, took):
             said = "committed" if took else "reversed"
             self._broken("claims", f"round {round_} is said to be {said}, and the memory does not say so", record)
+
+    def _close(self, round_: int, record: Record) -> None:
+        """An end knows that both have ended the round; a crash makes it forget, and learn it again."""
+        if round_ not in self._offered:
+            return
+        self.last_ps = record.time_ps
+        self._closed.add((round_, record.subject))
+        ends = {(round_, end) for end in self.sides}
+        if ends <= self._closed:
+            self._closed -= ends
+            self.closings.append(record.time_ps - self._offered.pop(round_))
 
     def _broken(self, promise: str, what: str, record: Record) -> None:
         self.violations.append(Violation(promise, what, record))

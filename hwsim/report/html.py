@@ -16,11 +16,11 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwsim.report import figures, words
+from hwsim.report import figures, links, words
 from hwsim.report.history import History
 from hwsim.report.summary import case_words
 from hwsim.report.words import Result, duration, percent, size
-from hwsim.trace import Trace
+from hwsim.trace import Header, Trace
 
 if TYPE_CHECKING:
     from hwsim.topology.spec import DeviceSpec, Topology
@@ -67,6 +67,32 @@ def embedded(value: Any) -> str:
 
 
 def _content(result: Result, trace: Trace, topology: Topology | None) -> dict[str, Any]:
+    takes_checkpoints = trace.header.takes_checkpoints
+    common: dict[str, Any] = {
+        "result": result,
+        "topology": topology,
+        "header": trace.header,
+        "takes_checkpoints": takes_checkpoints,
+        "verdict": words.verdict(result) if takes_checkpoints else links.verdict(result),
+        "unmet": words.unmet(result),
+        "numbers": list(_numbers(result) if takes_checkpoints else _link_numbers(result)),
+        "links": [(name, list(links.pairs(link))) for name, link in links.of(result).items()],
+        "faults": dict(result.get("faults") or {}),
+        "expectations": _expectations(result),
+        "cases": [(case.name, _changes(case.changes)) for case in topology.cases] if topology else [],
+        "verdicts": dict(result.get("verdicts") or {}),
+        "warnings": list(result.get("warnings") or ()),
+        "setting": list(_setting(trace, topology)),
+        "devices": _device_figures(topology),
+        "assumptions": words.assumptions(topology),
+        "resolved": _resolved(topology),
+        "seed": trace.header.seed,
+        "figures": {},
+    }
+    return common | (_of_checkpoints(result, trace, topology) if takes_checkpoints else {})
+
+
+def _of_checkpoints(result: Result, trace: Trace, topology: Topology | None) -> dict[str, Any]:
     history = History(trace)
     cases = {"all power": result} | dict(result.get("what_if") or {})
     averaged = {case.name for case in trace.header.crashes if len(case.strikes) > 1}
@@ -86,12 +112,6 @@ def _content(result: Result, trace: Trace, topology: Topology | None) -> dict[st
         drawn["run"], run_note = figures.whole_run(history)
     drawn |= {key: figure for key, figure in (("cost", cost), ("pipes", pipes)) if figure is not None}
     return {
-        "result": result,
-        "topology": topology,
-        "header": trace.header,
-        "verdict": words.verdict(result),
-        "unmet": words.unmet(result),
-        "numbers": list(_numbers(result)),
         "raw_rows": [
             (words.raw_name(name, result), words.RAW_AT_LENGTH[name], share)
             for name, share in words.raw_shares(result["raw"])
@@ -109,22 +129,24 @@ def _content(result: Result, trace: Trace, topology: Topology | None) -> dict[st
             for name, crash in (result.get("crashes") or {}).items()
             if crash.get("count")
         ],
-        "expectations": _expectations(result),
-        "cases": [(case.name, _changes(case.changes)) for case in topology.cases] if topology else [],
-        "verdicts": dict(result.get("verdicts") or {}),
-        "warnings": list(result.get("warnings") or ()),
         "closeups": closeups,
         "closeup_crash": crash,
         "run_note": run_note,
         "figures": drawn,
         "pipes": _pipe_rows(trace),
         "bound_by": (result.get("checkpoints") or {}).get("bound_by"),
-        "setting": list(_setting(trace, topology)),
-        "devices": _device_figures(topology),
-        "assumptions": words.assumptions(topology),
-        "resolved": _resolved(topology),
-        "seed": trace.header.seed,
     }
+
+
+def _link_numbers(result: Result) -> Iterator[tuple[str, str, str]]:
+    """The cards of a run without checkpoints."""
+    found = links.of(result).values()
+    yield "rounds", words.number(sum(link["rounds_settled"] for link in found)), "that both ends have ended alike"
+    yield "tokens lost", words.number(sum(link["tokens_lost"] for link in found)), "at any instant"
+    yield "tokens doubled", words.number(sum(link["tokens_cloned"] for link in found)), "at any instant"
+    yield "in doubt", percent(sum(link["in_doubt_share"] for link in found) / len(found)), "of the time, of a link"
+    crashes = sum(link.get("crashes", 0) for link in found)
+    yield "crashes", words.number(crashes), "of ends of links"
 
 
 def _numbers(result: Result) -> Iterator[tuple[str, str, str]]:
@@ -167,6 +189,18 @@ def _setting(trace: Trace, topology: Topology | None) -> Iterator[tuple[str, str
     """What was simulated, in a few lines."""
     head = trace.header
     yield "simulated", f"{duration(head.horizon_ps / _PS)}, judged from {duration(head.warm_up_ps / _PS)} on"
+    if head.takes_checkpoints:
+        yield from _checkpointing(head)
+    if topology is not None:
+        kinds: dict[str, int] = {}
+        for device in topology.devices.values():
+            kinds[device.kind] = kinds.get(device.kind, 0) + 1
+        yield "devices", ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        if topology.links:
+            yield "links", str(len(topology.links))
+
+
+def _checkpointing(head: Header) -> Iterator[tuple[str, str]]:
     yield "a checkpoint every", duration(head.interval_ps / _PS)
     shards = [part for part in head.parts if part.shard >= 0]
     total = sum(part.size_bytes for part in shards)
@@ -177,13 +211,6 @@ def _setting(trace: Trace, topology: Topology | None) -> Iterator[tuple[str, str
     told += f", on {places} device{'s' if places != 1 else ''}"
     yield "checkpoint", f"{told}, {size(total)} in all" if total else told
     yield "recovery rule", head.rule.replace("_", " ")
-    if topology is not None:
-        kinds: dict[str, int] = {}
-        for device in topology.devices.values():
-            kinds[device.kind] = kinds.get(device.kind, 0) + 1
-        yield "devices", ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-        if topology.links:
-            yield "links", str(len(topology.links))
 
 
 def _device_figures(topology: Topology | None) -> list[dict[str, Any]]:

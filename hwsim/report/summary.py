@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hwsim.report import words
+from hwsim.report import links, words
 from hwsim.report.words import Result, duration, percent
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _COLOURS = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "bold": "1"}
 _LABEL, _SHARE = 50, 8
+_MOST_LINKS = 4
+RESULT_FILE = "result.json"
 
 
 def show(result: Result, topology: Topology | None = None) -> None:
@@ -35,7 +37,8 @@ def text(
 ) -> str:
     """The summary as lines of at most *width* columns; *plain* draws with ASCII only."""
     page = _Page(colour, plain, width)
-    for part in (_asked, _found, _costs, _what_ifs, _struck, _expected, _notes):
+    checkpoints = (_found, _costs, _what_ifs, _struck) if "raw" in result else (_agreed,)
+    for part in (_asked, *checkpoints, _links, _expected, _notes):
         lines = list(part(result, topology, page))
         if lines:
             page.lines += ["", *lines] if page.lines else lines
@@ -87,7 +90,7 @@ def _asked(result: Result, topology: Topology | None, page: _Page) -> Iterator[s
     if topology is not None and topology.description:
         yield from page.wrap(topology.description)
     checkpoints = result.get("checkpoints", {})
-    told = f"{duration(result['horizon_s'])} of training simulated"
+    told = f"{duration(result['horizon_s'])}{' of training' if 'raw' in result else ''} simulated"
     if "begun" in checkpoints:
         told += f": {_counted(checkpoints)}"
     told += f"; seed {result['hwsim']['seed']}."
@@ -120,6 +123,31 @@ def _found(result: Result, _topology: Topology | None, page: _Page) -> Iterator[
         yield from page.wrap(
             f"Where a device may decide either way ({percent(doubt)} of the time) the worse is counted.", "  "
         )
+
+
+def _agreed(result: Result, _topology: Topology | None, page: _Page) -> Iterator[str]:
+    """The answer of a run without checkpoints."""
+    said = links.verdict(result)
+    first, *rest = page.wrap(f"{said.title}. {said.sentence}")
+    yield first.replace(said.title, page.paint(said.level, said.title), 1)
+    yield from rest
+    struck = result.get("faults") or {}
+    if struck.get("all"):
+        named = ", ".join(f"{words.number(count)} × {name}" for name, count in struck.items() if name != "all")
+        yield from page.wrap(f"Faults that struck: {named}.")
+
+
+def _links(result: Result, _topology: Topology | None, page: _Page) -> Iterator[str]:
+    """Bilateral links: the first few of many, whole."""
+    found = links.of(result)
+    for number, (name, link) in enumerate(found.items()):
+        if number == _MOST_LINKS:
+            yield from page.wrap(f"and {len(found) - number} more links; {RESULT_FILE} has them all")
+            return
+        if number:
+            yield ""
+        yield page.paint("bold", f"Link {name}")
+        yield from _aligned(list(links.pairs(link)), page)
 
 
 def _costs(result: Result, _topology: Topology | None, page: _Page) -> Iterator[str]:
@@ -264,16 +292,26 @@ def _aligned(pairs: Sequence[tuple[str, str]], page: _Page) -> Iterator[str]:
 
 def markdown(result: Result, topology: Topology | None = None) -> str:
     """The summary as Markdown, for a job's page or a pull request; ends without a newline."""
-    said = words.verdict(result)
-    checkpoints = result.get("checkpoints", {})
+    takes_checkpoints = "raw" in result
+    said = words.verdict(result) if takes_checkpoints else links.verdict(result)
+    page = _Page(False, False, 10_000)
     lines = [f"## {_md(result['topology'])}", ""]
     if topology is not None and topology.description:
         lines += [_md(topology.description), ""]
     lines += [f"**{said.title}.** {said.sentence}", ""]
     told = f"{duration(result['horizon_s'])} simulated, seed {result['hwsim']['seed']}"
-    if "begun" in checkpoints:
-        told += f", {_counted(checkpoints)}"
-    lines += [told + ".", "", "| If all power went at a random instant | share |", "| :-- | --: |"]
+    if "begun" in result.get("checkpoints", {}):
+        told += f", {_counted(result['checkpoints'])}"
+    lines.append(told + ".")
+    if takes_checkpoints:
+        lines += _markdown_checkpoints(result, topology, page)
+    lines += _markdown_links(result)
+    lines += _markdown_end(result, topology, page)
+    return "\n".join(lines)
+
+
+def _markdown_checkpoints(result: Result, topology: Topology | None, page: _Page) -> list[str]:
+    lines = ["", "| If all power went at a random instant | share |", "| :-- | --: |"]
     lines += [
         f"| media: {words.raw_name(name, result)} | {percent(share)} |"
         for name, share in words.raw_shares(result["raw"])
@@ -283,7 +321,6 @@ def markdown(result: Result, topology: Topology | None = None) -> str:
         for name, share in words.outcome_shares(result["recovered"])
     ]
     lines += ["", "| | |", "| :-- | :-- |"]
-    page = _Page(False, False, 10_000)
     lines += [f"| {_md(line[:26].strip())} | {_md(line[26:])} |" for line in _costs(result, topology, page)]
     if result.get("what_if"):
         lines += ["", "| What if | finding | worst |", "| :-- | :-- | :-- |"]
@@ -294,6 +331,20 @@ def markdown(result: Result, topology: Topology | None = None) -> str:
     struck = list(_struck(result, topology, page))
     if struck:
         lines += ["", f"**{struck[0]}**", ""] + [f"- {_md(line.strip())}" for line in struck[1:]]
+    return lines
+
+
+def _markdown_links(result: Result) -> list[str]:
+    lines: list[str] = []
+    for name, link in links.of(result).items():
+        lines += ["", f"| Link {_md(name)} | |", "| :-- | :-- |"]
+        lines += [f"| {label} | {_md(told)} |" for label, told in links.pairs(link)]
+    return lines
+
+
+def _markdown_end(result: Result, topology: Topology | None, page: _Page) -> list[str]:
+    """What was expected, and notes."""
+    lines: list[str] = []
     groups = [("", result.get("expect") or [])]
     groups += [(name, case.get("expect") or []) for name, case in (result.get("cases") or {}).items()]
     if any(found for _, found in groups):
@@ -306,7 +357,7 @@ def markdown(result: Result, topology: Topology | None = None) -> str:
     notes = list(_notes(result, topology, page))
     if notes:
         lines += [""] + [f"- {_md(note)}" for note in notes]
-    return "\n".join(lines)
+    return lines
 
 
 def _md(value: str) -> str:

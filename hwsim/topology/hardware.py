@@ -371,7 +371,22 @@ class HardwareReader:
                 if params is None:
                     params = Params()  # its mistakes are told; that it joins two devices is still true
                 written = frozenset(keys) - set(own) - {"kind"}
+                if not self._remembers(params, (a, b), path):
+                    break
                 self.hardware.links[name] = LinkSpec(name, str(kind), a, b, params, written)
+
+    def _remembers(self, params: BaseModel, ends: tuple[str, str], path: Path) -> bool:
+        """Whether both ends of a link have the memory that it needs, its own or their device's."""
+        if "nv" not in type(params).model_fields or params.nv is not None:  # type: ignore[attr-defined]
+            return True
+        for end in ends:
+            device = self.hardware.devices.get(end)
+            if device is not None and getattr(device.params, "nv", None) is None:
+                problem = f"'{end}' has no non-volatile memory for the register of its end"
+                remedy = "write nv: {write: 2us, word: 128B} here, or under a nic for its own"
+                self.document.wrong(path, problem, remedy, key=True)
+                return False
+        return True
 
     def _link_params(
         self, model: type[BaseModel], figures: dict[str, Any], path: Path, own: list[str]

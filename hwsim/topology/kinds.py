@@ -71,7 +71,8 @@ def workload_kinds() -> Mapping[str, type[BaseModel]]:
 @cache
 def link_kinds() -> Mapping[str, type[BaseModel]]:
     """Parameters of every link kind."""
-    return dict(sorted(_params_in(importlib.import_module("hwsim.link"))))
+    modules = map(importlib.import_module, ("hwsim.link", "hwsim.bilateral.params"))
+    return dict(sorted(item for module in modules for item in _params_in(module)))
 
 
 @cache

@@ -131,7 +131,11 @@ class _Loader:
         if not hardware.devices and not document.mistakes:
             document.wrong((), "has no devices", "write `nodes` or `devices`", key=True)
         workload = self._kind("workload", workload_kinds())
-        protocol = self._kind("protocol", protocol_kinds())
+        # What takes no checkpoints needs no protocol for them.
+        checkpoints = workload is None or "shards" in type(workload).model_fields
+        protocol = self._kind("protocol", protocol_kinds()) if checkpoints else None
+        if not checkpoints:
+            workload = self._over_links(workload, names, hardware)
         placer = Placer(document, names, hardware)
         shards = self._shards(workload, placer)
         coordinator, protocol = self._coordinate(protocol, shards, hardware, names, placer)
@@ -145,7 +149,7 @@ class _Loader:
         for path in hardware.domain_paths.values():
             if path not in used_paths:  # of the domains that one line with `each` makes, one will do
                 document.warn(path, "no fault and no what-if names this failure domain")
-        if document.mistakes or header is None or workload is None or protocol is None:
+        if document.mistakes or header is None or workload is None or (checkpoints and protocol is None):
             return None
         name = header.name or _stem(self.source.marks.file)
         topology = Topology(
@@ -186,6 +190,29 @@ class _Loader:
         if self.told:
             digest.update(json.dumps(self.told, sort_keys=True, default=str).encode())
         return digest.hexdigest()
+
+    def _over_links(self, workload: BaseModel | None, names: Names, hardware: Hardware) -> BaseModel | None:
+        """A workload of links, with the names of all that take part; and no section that is about checkpoints."""
+        document = self.document
+        for section in ("protocol", "what_if"):
+            if self.data.get(section) is not None:
+                told = f"a workload of kind {self.data['workload']['kind']} takes no checkpoints"
+                document.wrong((section,), f"{told}, so there is nothing for it", "leave it out", key=True)
+        over = getattr(workload, "over", None)
+        if over is None:
+            found = [link.name for link in hardware.links.values() if not link.routed]
+            if not found and hardware.complete:
+                problem = "there is no bilateral link"
+                document.wrong(("workload",), problem, "write one under `links`, with kind: bilateral", key=True)
+        else:
+            found = names.find(over, ("workload", "over"), ("link",))
+            for name in found:
+                link = hardware.links.get(name)
+                if link is not None and link.routed:
+                    problem = f"'{name}' is of kind {link.kind}"
+                    document.wrong(("workload", "over"), problem, "name a link of kind bilateral")
+                    break
+        return workload.model_copy(update={"over": tuple(found)}) if workload is not None else None
 
     def _shards(self, workload: BaseModel | None, placer: Placer) -> tuple[ShardSpec, ...]:
         lines = getattr(workload, "shards", None)

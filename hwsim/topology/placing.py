@@ -33,18 +33,22 @@ SOURCES = frozenset({"gpu", "host"})
 
 
 class Fabric:
-    """What can reach what over links: directly, or through switches.  Nodes do not forward."""
+    """What can reach what over links: directly, or through switches.  Nodes do not forward.
+
+    A bilateral link carries its own protocol's frames, and nobody's data.
+    """
 
     def __init__(self, hardware: Hardware) -> None:
         self._devices = {name: spec.node or name for name, spec in hardware.devices.items()}
         self._root: dict[str, str] = {}
         switches = {name for name, spec in hardware.devices.items() if spec.kind == "switch"}
-        for link in hardware.links.values():
+        links = [link for link in hardware.links.values() if link.routed]
+        for link in links:
             if link.a in switches and link.b in switches:
                 self._root[self._find(link.a)] = self._find(link.b)
         self._attached: dict[str, set[str]] = {}
         self._direct: set[frozenset[str]] = set()
-        for link in hardware.links.values():
+        for link in links:
             a, b = self._devices.get(link.a, link.a), self._devices.get(link.b, link.b)
             self._direct.add(frozenset((a, b)))
             for end, place, other in ((link.a, b, link.b), (link.b, a, link.a)):

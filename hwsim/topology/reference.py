@@ -170,7 +170,9 @@ def schema() -> dict[str, Any]:
         "title": "hwsim topology",
         "type": "object",
         "additionalProperties": False,
-        "required": ["version", "horizon", "workload", "protocol"],
+        "required": ["version", "horizon", "workload"],
+        "if": {"properties": {"workload": {"required": ["shards"]}}},  # what takes checkpoints needs a protocol
+        "then": {"required": ["protocol"]},
         "properties": {
             **header["properties"],
             "nodes": each(node),

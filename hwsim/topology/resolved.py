@@ -50,7 +50,8 @@ def plain(topology: Topology) -> dict[str, Any]:
     if topology.shards:
         workload["shards"] = [_shard(spec) for spec in topology.shards]
     data["workload"] = workload
-    data["protocol"] = _dump(topology.protocol)
+    if topology.protocol is not None:
+        data["protocol"] = _dump(topology.protocol)
     if topology.coordinator is not None:
         data["protocol"]["coordinator"] = topology.coordinator
     if topology.faults:

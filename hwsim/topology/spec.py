@@ -50,6 +50,11 @@ class LinkSpec:
     params: Any
     written: frozenset[str] = frozenset()
 
+    @property
+    def routed(self) -> bool:
+        """Whether messages and data cross it; a bilateral link carries its own protocol's frames alone."""
+        return self.kind != "bilateral"
+
 
 @dataclass(frozen=True)
 class ShardSpec:
@@ -136,7 +141,7 @@ class Topology:
     failure_domains: Mapping[str, tuple[str, ...]]  # name -> device names
     shards: tuple[ShardSpec, ...]
     workload: Any  # the workload kind's Params
-    protocol: Any  # the protocol kind's Params (has .kind)
+    protocol: Any  # the protocol kind's Params (has .kind); None where the workload takes no checkpoints
     coordinator: str | None  # device name of the coordinator's host, or its device
     faults: tuple[FaultSpec, ...]
     what_if: tuple[WhatIfSpec, ...]

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, WithJsonSchema
 
 from hwsim.quantities import Params
 
 if TYPE_CHECKING:
+    from hwsim.bilateral.live import BilateralLink
+    from hwsim.domain import World
     from hwsim.protocol import Job, Protocol
 
 
+def _names(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise ValueError("expected a link, a glob or a list of them; write such as 'wire' or 'cell*--cell*'")
+
+
+LinkNames = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_names),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+
+
 class Workload:
-    """What a job does over time.  A subclass is one file, `class X(Workload, kind="x")`, with its frozen `Params`."""
+    """What a run is for.  A subclass is one file, `class X(Workload, kind="x")`, with its frozen `Params`.
+
+    It is made of a job, a protocol and its params; a `LinkWorkload` of other things.
+    """
 
     Params: ClassVar[type[Params]]
     kind: ClassVar[str] = ""
@@ -25,9 +47,6 @@ class Workload:
                 raise AssertionError(f"two workload kinds are named {kind!r}")
             cls.kind = kind
             Workload.registry[kind] = cls
-
-    def __init__(self, job: Job, protocol: Protocol, params: Any) -> None:
-        raise NotImplementedError
 
     def start(self) -> None:
         """The run begins."""
@@ -44,3 +63,29 @@ class Workload:
     def restored(self, device: str) -> None:
         """A device serves again."""
         raise NotImplementedError
+
+
+class JobWorkload(Workload):
+    """What a training job does over time: it takes checkpoints under a protocol."""
+
+    def __init__(self, job: Job, protocol: Protocol, params: Any) -> None:
+        raise NotImplementedError
+
+
+class LinkWorkload(Workload):
+    """What goes on over bilateral links, without a job, a checkpoint or a protocol for them.
+
+    `start` starts every link, those too that take no part.
+    """
+
+    def __init__(self, world: World, links: Mapping[str, BilateralLink], params: Any) -> None:
+        raise NotImplementedError
+
+    def stopped(self, devices: Sequence[str], kind: str) -> None:
+        """There is no job that stops."""
+
+    def unavailable(self, device: str) -> None:
+        """There is no job that waits."""
+
+    def restored(self, device: str) -> None:
+        """There is no job that goes on."""

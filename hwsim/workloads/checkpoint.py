@@ -21,7 +21,7 @@ from pydantic import ConfigDict, Field
 
 from hwsim.quantities import Duration, Params, Size
 from hwsim.recovery import RULES, DurableState, Handed
-from hwsim.workloads import Workload
+from hwsim.workloads import JobWorkload
 
 if TYPE_CHECKING:
     import simpy
@@ -98,7 +98,7 @@ class CheckpointParams(Params):
     shards: tuple[Shards, ...] = Field(default=(), description="what is saved, and where to")
 
 
-class Checkpoint(Workload, kind="checkpoint"):
+class Checkpoint(JobWorkload, kind="checkpoint"):
     """Training with checkpoints on one job of several ranks.
 
     A crash that strikes a participant stops the job: the survivors' saves go on until the crash is
