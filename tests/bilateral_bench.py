@@ -8,14 +8,13 @@ from typing import Any, ClassVar
 import simpy
 
 from hwsim.bilateral.endpoint import Application, Endpoint
-from hwsim.bilateral.judged import LinkJudge, follow
+from hwsim.bilateral.judged import Judge, LinkJudge
 from hwsim.bilateral.live import BilateralLink
 from hwsim.bilateral.machine import STANDARD, Rows
 from hwsim.bilateral.params import BilateralParams
 from hwsim.domain import PersistenceDomain, World
 from hwsim.flow import FlowNetwork
 from hwsim.quantities import Params
-from hwsim.trace import Record
 
 US = 10**6
 
@@ -49,6 +48,8 @@ class Bench:
     ) -> None:
         self.env = simpy.Environment()
         self.rows: list[Any] = []
+        self._judge = Judge()
+        self._judged_rows = 0
         self.world = World(self.env, self.rows, seed, FlowNetwork(self.env))
         self.cells = [Cell(self.world, f"c{i}", Params()) for i in range(max(max(pair) for pair in joins) + 1)]
         params = BilateralParams.model_validate({**FIGURES, **figures})
@@ -89,10 +90,13 @@ class Bench:
             device.restore()
 
     def judged(self) -> dict[str, LinkJudge]:
-        found = follow(map(Record._make, self.rows))
-        for link in found.values():
+        """Every link, judged as far as the trace goes."""
+        for row in self.rows[self._judged_rows :]:
+            self._judge.take(row)
+        self._judged_rows = len(self.rows)
+        for link in self._judge.links.values():
             link.finish(int(self.env.now))
-        return found
+        return self._judge.links
 
     def settle(self, us: float = 2000) -> None:
         """Everything up again, faults over."""

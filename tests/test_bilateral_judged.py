@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from hwsim.bilateral.endpoint import told
-from hwsim.bilateral.judged import LinkJudge, follow, token
+from hwsim.bilateral.judged import Judge, LinkJudge, token
 from hwsim.bilateral.machine import Register
 from hwsim.bilateral.record import Record as Stored
 from hwsim.bilateral.table import Phase
@@ -43,7 +43,10 @@ class Rows:
         return self.row("tokens_issued", A, detail="tokens=1").row("tokens_issued", B, detail="tokens=2")
 
     def judge(self) -> LinkJudge:
-        link = follow(self.rows)["wire"]
+        judged = Judge()
+        for row in self.rows:
+            judged.take(row)
+        link = judged.links["wire"]
         link.finish(next(self._clock))
         return link
 

@@ -306,6 +306,11 @@ class Channel:
         """Carry again."""
         self.up = True
 
+    def calm(self) -> None:
+        """From now on no fault strikes by chance."""
+        for wire in self.wires.values():
+            wire._chances.clear()
+
     def end_stopped(self, device: str, _crash_kind: str = "") -> None:
         """An end went dark: what it had queued is lost, and so is what reaches it until `end_restored`."""
         self.dark[device] = None

@@ -139,7 +139,9 @@ class Endpoint:
         self.taken = 0  # frames that were not dropped
         self.crashes = 0
         self.alarms = 0
-        self._stored = memory.load()  # what the memory is known to hold
+        self.register: Register  # the register, as the memory holds it
+        self.word: int  # the application's word, as the memory holds it
+        self._hold(memory.load())
         self._writing = False
         self._write_named = ""  # the write under way
         self._record = record
@@ -159,15 +161,10 @@ class Endpoint:
     def __repr__(self) -> str:
         return f"Endpoint({self.name!r}, {self.state})"
 
-    @property
-    def register(self) -> Register:
-        """The register, as the memory holds it."""
-        return self._stored.register
-
-    @property
-    def word(self) -> int:
-        """The application's word, as the memory holds it."""
-        return self._stored.word
+    def _hold(self, record: Record) -> None:
+        """The memory is known to hold this."""
+        self._stored = record
+        self.register, self.word = record
 
     @property
     def state(self) -> State:
@@ -185,7 +182,7 @@ class Endpoint:
             return
         self._boot_when_idle = False
         self.up = True
-        self._stored = self._load()
+        self._hold(self._load())
         self._request(Event.POWER_ON)
         if self.carrier:
             self._request(Event.LINK_UP)
@@ -208,7 +205,7 @@ class Endpoint:
             found = self.memory.load()
             if found != self._stored:  # the write under way came to its end, or its last word took
                 self._note(self._write_named, found)
-                self._stored = found
+                self._hold(found)
 
     def restore_power(self) -> None:
         """The memory has power again; `boot` follows."""
@@ -341,7 +338,7 @@ class Endpoint:
                 self._wear_out()
                 return
             self._note(row.write or "", record)
-            self._stored = record
+            self._hold(record)
             if life == self._life:
                 self._writing = False
                 self._act(row, before)
@@ -386,11 +383,12 @@ class Endpoint:
 
     def _look_around(self) -> None:
         """What follows of itself from the state: the timer runs, a queued offer is made, the application is told."""
+        volatile = self.volatile
         if not self.up or self._writing:
             return
-        if self._timer is None and self.volatile.link:
+        if self._timer is None and volatile.link:
             self._arm()
-        ready = self.register.inbox is None and self.state is State.READY
+        ready = volatile.heard and self.register.inbox is None and self.state is State.READY
         if ready and self.queued:
             self._was_ready = False
             self._request(Event.APP_OFFER, app=self.queued[0])

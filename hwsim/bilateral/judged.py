@@ -23,11 +23,10 @@ forgery leaves no row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hwsim.trace import Record, Trace
+from hwsim.trace import Record, Row, Trace
 
 TOKENS = 64  # bits of the application's word
 TOKEN_OCTETS = 8
@@ -256,25 +255,31 @@ class LinkJudge:
         self.violations.append(Violation(promise, what, record))
 
 
+class Judge:
+    """Judges rows as they come; `links` by name."""
+
+    def __init__(self, since: int = 0) -> None:
+        self.links: dict[str, LinkJudge] = {}
+        self._since = since
+
+    def take(self, row: Row) -> None:
+        """The next row of the trace, whatever it is."""
+        if row[1] in EVENTS:
+            name = row[2].rpartition("@")[0]
+            link = self.links.get(name)
+            if link is None:
+                link = self.links[name] = LinkJudge(name, self._since)
+            link.take(Record._make(row))
+
+
 def judge(trace: Trace) -> dict[str, LinkJudge]:
     """Every bilateral link of *trace*, judged to its end, by name."""
-    links = follow(trace, trace.header.warm_up_ps)
-    for link in links.values():
+    judged = Judge(trace.header.warm_up_ps)
+    for row in trace.rows:
+        judged.take(row)
+    for link in judged.links.values():
         link.finish(trace.header.horizon_ps)
-    return links
-
-
-def follow(rows: Iterable[Record], since: int = 0) -> dict[str, LinkJudge]:
-    """Every bilateral link after *rows*."""
-    links: dict[str, LinkJudge] = {}
-    for record in rows:
-        if record.event in EVENTS:
-            name = record.subject.rpartition("@")[0]
-            link = links.get(name)
-            if link is None:
-                link = links[name] = LinkJudge(name, since)
-            link.take(record)
-    return links
+    return judged.links
 
 
 def _on_its_way(end: End, peer: End, ended: tuple[int, bool, int] | None) -> int:
@@ -305,10 +310,11 @@ def _read(record: Record) -> dict[str, str]:
 
 
 def _end(record: Record) -> End:
-    told = _read(record)
+    """The record that a row tells, its pairs in the order in which they are written: of all rows these are the most."""
+    round_, phase, slot, inbox, _, word, nvid, peer = (pair.partition("=")[2] for pair in (record.detail or "").split())
     return End(
-        int(told["round"]), told["phase"], _payload(told["slot"]), record.epoch or 0, _payload(told["inbox"]),
-        int(told["word"], 16), int(told["nvid"], 16), int(told["peer"], 16),
+        int(round_), phase, _payload(slot), record.epoch or 0, _payload(inbox), int(word, 16), int(nvid, 16),
+        int(peer, 16),
     )  # fmt: skip
 
 
