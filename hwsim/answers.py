@@ -13,6 +13,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hwsim.bilateral.channel import Observer
     from hwsim.topology.spec import Topology
     from hwsim.trace import Trace
 
@@ -47,8 +48,12 @@ def answer(
     cases: Mapping[str, Topology] | None = None,
     *,
     say: Say = silent,
+    observe: Observer | None = None,
 ) -> Answer:
-    """Simulate every repeat of *topology*, judge it, and the same for each of its *cases*; *say* hears of it."""
+    """Simulate every repeat of *topology*, judge it, and the same for each of its *cases*; *say* hears of it.
+
+    *observe* is told every frame on the bilateral links of the first timeline.
+    """
     from hwsim.metrics import evaluate
     from hwsim.simulation import simulate
 
@@ -56,7 +61,7 @@ def answer(
     traces = []
     for repeat in range(topology.repeats):
         stage = f"{topology.name}: simulating" + (f", timeline {repeat + 1} of {topology.repeats}" if repeat else "")
-        traces.append(simulate(topology, repeat, partial(say, stage)))
+        traces.append(simulate(topology, repeat, partial(say, stage), observe=None if repeat else observe))
     say(f"{topology.name}: judging every crash instant", None)
     result = evaluate(traces, topology.expect)
     result["warnings"] = [*topology.warnings, *_warnings(traces)]

@@ -75,6 +75,9 @@ def run(
     format_: FormatOption = Format.text,
     json: JsonOption = False,
     perfetto: Annotated[bool, typer.Option("--perfetto", help="Write a timeline for ui.perfetto.dev too.")] = False,
+    pcapng: Annotated[
+        bool, typer.Option("--pcapng", help="Write the frames of bilateral links too, a file for each interface.")
+    ] = False,
 ) -> int:
     """Simulate, evaluate every crash instant, check what is expected, report."""
     from hwsim import examples, output
@@ -88,7 +91,11 @@ def run(
     cases = load_cases(path, changes or [], seed)
     folder = out or output.default_folder(resolved.name, resolved.seed)
     with progress() as say, output.staged(folder) as scratch:
-        found = answer(resolved, cases, say=say)
+        if pcapng:
+            with output.captured(scratch, resolved) as observe:
+                found = answer(resolved, cases, say=say, observe=observe)
+        else:
+            found = answer(resolved, cases, say=say)
         say(f"{resolved.name}: writing {folder}", None)
         output.write_run(scratch, found.result, found.traces[0], resolved, perfetto=perfetto)
     match chosen:

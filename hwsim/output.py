@@ -22,9 +22,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from hwsim.errors import EnvironmentFailure
+from hwsim.errors import EnvironmentFailure, UserError
 
 if TYPE_CHECKING:
+    from hwsim.report.pcapng import Captures
     from hwsim.topology.spec import Topology
     from hwsim.trace import Trace
 
@@ -87,6 +88,24 @@ def staged(folder: Path) -> Iterator[Path]:
         for parent in reversed(made):
             _remove_if_empty(parent)
         raise
+
+
+@contextmanager
+def captured(scratch: Path, topology: Topology) -> Iterator[Captures]:
+    """Give what writes the frames of every interface of *topology*'s bilateral links into *scratch*.
+
+    Raises UserError where there is none.
+    """
+    from hwsim.report.pcapng import Captures
+
+    links = [link for link in topology.links if not link.routed]
+    if not links:
+        raise UserError(f"--pcapng: {topology.name} has no bilateral link, and only their frames have octets")
+    with Captures(scratch) as captures:
+        for link in links:
+            for end in (link.a, link.b):
+                captures.add(f"{link.name}@{end}", link.params.rate)
+        yield captures
 
 
 def write_run(

@@ -22,18 +22,28 @@ from hwsim.tracking import Tracked, unread
 from hwsim.workloads import JobWorkload, LinkWorkload, Workload
 
 if TYPE_CHECKING:
+    from hwsim.bilateral.channel import Observer
     from hwsim.topology.spec import Topology
 
 _PROGRESS_STEPS = 100
 
 
-def simulate(topology: Topology, repeat: int = 0, on_progress: Callable[[float], None] | None = None) -> Trace:
+def simulate(
+    topology: Topology,
+    repeat: int = 0,
+    on_progress: Callable[[float], None] | None = None,
+    *,
+    observe: Observer | None = None,
+) -> Trace:
     """Run timeline number *repeat* of *topology* to its horizon and return its trace.
 
-    *on_progress* is told the share of simulated time that is done, about a hundred times.
-    Repeat 0 uses the topology's own seed, every other one a seed derived from it.
+    *on_progress* is told the share of simulated time that is done, about a hundred times; *observe* every frame of
+    every bilateral link.  Repeat 0 uses the topology's own seed, every other one a seed derived from it.
     """
-    return Simulation(topology, repeat).run(on_progress)
+    simulation = Simulation(topology, repeat)
+    for link in simulation.building.bilateral.values():
+        link.channel.observe = observe
+    return simulation.run(on_progress)
 
 
 class Simulation:
@@ -161,6 +171,8 @@ class Simulation:
         for path, params in (("protocol", self.protocol_params), ("workload", self.workload_params)):
             keys = [] if params is None else [key for key in unread(params) if key not in _LOADERS_KEYS]
             warnings += [f"{path}.{key}: changed nothing in this run" for key in keys]
+        for name, link in self.building.bilateral.items():
+            warnings += [f"{name}: script: {fault}: never struck within the horizon" for fault in link.unstruck()]
         for fault in self.topology.faults:
             if not self.striker.struck[fault.name]:
                 where = f"{fault.path}: " if fault.path else ""

@@ -56,6 +56,7 @@ _EVENT_OF: Final[Mapping[FrameType, Event]] = {
 }
 _FRAME_OF: Final[Mapping[Phase, FrameType]] = {phase: FrameType(phase) for phase in Phase}
 _OPEN = (State.WAIT, State.READY)
+_SAMPLED = 16  # damaged frames go into the sample while it is shorter
 
 
 class Answer(NamedTuple):
@@ -136,7 +137,9 @@ class Endpoint:
         self.rows: Counter[str] = Counter()  # transitions by the names of their rows
         self.dropped: Counter[str] = Counter()  # frames by why they changed nothing
         self.sent: Counter[str] = Counter()  # frames by type
+        self.received = 0
         self.taken = 0  # frames that were not dropped
+        self.sample: list[bytes] = []  # of what was received, for somebody who reads it a second time
         self.crashes = 0
         self.alarms = 0
         self.register: Register  # the register, as the memory holds it
@@ -282,8 +285,13 @@ class Endpoint:
             self.dropped["worn_out" if self.worn_out else "dark"] += 1
             return
         frame = decode(octets)
+        self.received = count = self.received + 1
+        if not count & (count - 1):  # the first, the second, the fourth, ...
+            self.sample.append(octets)
         if isinstance(frame, Drop):
             self.dropped[frame.value] += 1
+            if len(self.sample) < _SAMPLED:
+                self.sample.append(octets)
             return
         register = self.register
         event = _EVENT_OF[frame.type]

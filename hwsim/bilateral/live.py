@@ -149,6 +149,7 @@ class BilateralLink:
             for row, count in endpoint.rows.items():
                 rows[row] = rows.get(row, 0) + count
         ends = self.endpoints.values()
+        checked, agreed = self._read_again()
         return {
             "sent": sum(wire["sent"] for wire in wires),
             "delivered": sum(wire["delivered"] for wire in wires),
@@ -158,4 +159,21 @@ class BilateralLink:
             "crashes": sum(endpoint.crashes for endpoint in ends),
             "alarms": sum(endpoint.alarms for endpoint in ends),
             "writes": sum(endpoint.memory.writes for endpoint in ends),
+            "frames_checked": checked,
+            "frames_agreed": agreed,
         }
+
+    def _read_again(self) -> tuple[int, int]:
+        """A sample of what was received, read again by Scapy's layers: how many, and how many came out alike."""
+        sample = [octets for endpoint in self.endpoints.values() for octets in endpoint.sample]
+        if not sample:
+            return 0, 0
+        from hwsim.bilateral.frame import decode
+        from hwsim.bilateral.scapy_layers import read
+
+        return len(sample), sum(read(octets) == decode(octets) for octets in sample)
+
+    def unstruck(self) -> list[str]:
+        """Faults of the script that never struck, in words."""
+        wires = self.channel.wires.values()
+        return [f"{fault.do} of frame {fault.nth} {fault.way}" for wire in wires for fault in wire.unstruck]

@@ -132,7 +132,7 @@ class _Loader:
             document.wrong((), "has no devices", "write `nodes` or `devices`", key=True)
         workload = self._kind("workload", workload_kinds())
         # What takes no checkpoints needs no protocol for them.
-        checkpoints = workload is None or "shards" in type(workload).model_fields
+        checkpoints = self._takes_checkpoints()
         protocol = self._kind("protocol", protocol_kinds()) if checkpoints else None
         if not checkpoints:
             workload = self._over_links(workload, names, hardware)
@@ -190,6 +190,13 @@ class _Loader:
         if self.told:
             digest.update(json.dumps(self.told, sort_keys=True, default=str).encode())
         return digest.hexdigest()
+
+    def _takes_checkpoints(self) -> bool:
+        """Whether the workload's kind saves anything; one that is not known is taken to."""
+        given = self.data.get("workload")
+        kind = given.get("kind") if isinstance(given, dict) else None
+        model = workload_kinds().get(kind) if isinstance(kind, str) else None
+        return model is None or "shards" in model.model_fields
 
     def _over_links(self, workload: BaseModel | None, names: Names, hardware: Hardware) -> BaseModel | None:
         """A workload of links, with the names of all that take part; and no section that is about checkpoints."""
