@@ -40,6 +40,14 @@ def worlds(draw: st.DrawFn, fresh: bool) -> tuple[list[Part], dict[Key, Contents
     return parts, may
 
 
+def test_a_torn_first_copy_hides_a_whole_second_one_from_a_reader_that_checks_nothing() -> None:
+    copies = enumerate(("shard0", "shard0.copy1"))
+    parts = [Part(name, 0, copy, "gpu0", f"d{copy}", (f"d{copy}:media",), 10) for copy, name in copies]
+    found = {("shard0", "3"): frozenset((TORN, NOTHING)), ("shard0.copy1", "3"): frozenset((3,))}
+    handed = RULES["in_place"](DurableState.holding(parts, found), {"slots": "fresh"})
+    assert handed == {Handed("whole", 0), Handed("whole", 3)}
+
+
 @settings(max_examples=400, deadline=None)
 @given(worlds(fresh=True), st.sampled_from([p for p in PARAMS if p["slots"] == "fresh"]))
 def test_manifest_returns_exactly_what_some_resolution_gives(world: Any, params: dict[str, Any]) -> None:

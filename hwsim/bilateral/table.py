@@ -191,8 +191,8 @@ def _frame_rows() -> list[Row]:
             rows += [
                 Row(f"{of}_pairs", event, (State.UNPAIRED,), {"address": ("peer", "stranger")}, write="pair",
                     acts=("unhear", "emit")),
-                # Also with a peer that takes me for another: two registers that were replaced, each paired with what the
-                # other had been, would drop each other's frames for ever, and neither sends a HELLO any more.
+                # Also with a peer that takes me for another: two registers that were replaced, each paired with what
+                # the other had been, would drop each other's frames for ever, and neither sends a HELLO any more.
                 Row(f"{of}_pairs_anew", event, _PAIRED, {"address": ("stranger", "elsewhere"), "virgin": ("yes",)},
                     write="pair", acts=("unhear", "emit")),
             ]  # fmt: skip
