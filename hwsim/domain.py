@@ -18,7 +18,7 @@ import random
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from hwsim.contents import NOTHING, TORN, Contents, encode, surely, uppermost, whole
+from hwsim.contents import NOTHING, TORN, TORN_FOR_SURE, Contents, encode, surely, uppermost, whole
 from hwsim.flow import IOFailed as IOFailed  # noqa: PLC0414  # devices and protocols know both from here
 from hwsim.flow import IOLost as IOLost  # noqa: PLC0414
 from hwsim.streams import stream
@@ -122,6 +122,10 @@ class Holdings:
         """What *place* itself holds under (*part*, *slot*), or None."""
         return self._entries.get((part, slot), {}).get(place)
 
+    def exists(self, part: str, slot: str) -> bool:
+        """Whether any place holds anything under (*part*, *slot*)."""
+        return (part, slot) in self._entries
+
     def slots(self, part: str) -> dict[str, Contents]:
         """Every slot of *part* that any place holds, with what a reader finds there."""
         return {slot: self.read(part, slot) for name, slot in self._entries if name == part}
@@ -139,6 +143,12 @@ class Holdings:
             device = domains.get(place.partition(":")[0])
             if device is not None:
                 device.forget(part, slot)
+
+    def truncate(self, subject: str, part: str, slot: str, epoch: int) -> None:
+        """Empty (*part*, *slot*) before it is written again: what lies there is no checkpoint, durably at once."""
+        if self.exists(part, slot):
+            self.erase(subject, part, slot)
+            self.put("torn", subject, self.stacks[part][-1], part, slot, TORN_FOR_SURE, epoch=epoch, size_bytes=0)
 
     def strike(self, takes: frozenset[str], draw: random.Random) -> None:
         """Take the tokens away: places that need one lose their entries, and what is then on top is settled.
@@ -331,6 +341,13 @@ class PersistenceDomain:
     def allocate(self, part: str, slot: str, size_bytes: int) -> str | None:
         """Take the room that a write needs as it begins; the errno where there is none, and nothing may be written."""
         return self.errno("ENOSPC", "EDQUOT")
+
+    def renamed(self, part: str, slot: str, to: str) -> None:
+        """A file has another name from now on."""
+
+    def slow_down(self, times: float) -> None:
+        """From now on answer *times* as late as before; only a device that takes `slow` is asked."""
+        raise NotImplementedError
 
     def throttle(self, factor: float) -> None:
         """From now on carry *factor* of what it carried; only a device that takes `throttled` is asked."""

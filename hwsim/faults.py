@@ -17,6 +17,7 @@ whole failure domain.
 - `plp_failed` is no crash: a drive's capacitors died, so from now on its write cache needs power.
 - `throttled` is no crash: a drive's interface carries only `factor` of its rates until `restore_after` has passed.
 
+- `slow` is no crash: each write and Flush of a drive takes `latency` times as long to be answered.
 - `no_space`, `quota_exceeded` and `io_error` are no crashes: operations of a device fail with ENOSPC, EDQUOT or EIO
   while it serves on, until `restore_after` has passed, or only the next `operations` of them.  A write takes its room
   as it begins, so the first two strike writes that begin; the third strikes those under way too.
@@ -111,6 +112,16 @@ class PlpFailed(Fault, kind="plp_failed"):
 
 class Throttled(Fault, kind="throttled"):
     """A drive serves on at `factor` of its interface's rates (heat, a cap of its owner); what it promised holds."""
+
+    stops_job = False
+    restores_itself = False
+
+
+class Slow(Fault, kind="slow"):
+    """A device answers late (a medium that tries again, garbage collection): its latencies are `latency` times as long.
+
+    Its rates, and what it promised, are what they were.
+    """
 
     stops_job = False
     restores_itself = False

@@ -8,6 +8,9 @@ Source: NVM Command Set specification 1.0, sections 2.1.4 (AWUN, AWUPF, NABSPF) 
 completed write may be lost); the dm-log-writes rule, that a Flush covers exactly the writes that
 completed before it was sent.
 
+A command that the drive answers with an error leaves each of its blocks old or new: the specification says no more
+of it, and has AWUPF hold for "other error conditions" as for a power failure.
+
 Not modelled: the time in which fetched commands of a writer that is gone finish; partial overwrites (a write
 replaces all of its slot).
 """
@@ -18,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hwsim.contents import NOTHING, NOTHING_FOR_SURE, TORN, TORN_FOR_SURE, Contents, either, surely, whole
-from hwsim.flow import IOLost
+from hwsim.flow import IOFailed, IOLost
 
 if TYPE_CHECKING:
     import random
@@ -51,12 +54,22 @@ class Drive(Protocol):
     unsure: dict[Write, None]  # completed, and not surely on the media
     under_way: dict[Write | Flush, None]
     flush_draws: random.Random
+    slowness: float  # how many times later than usual it answers
 
     def pipes_for(self, *, through: bool) -> tuple[Pipe, ...]:
         """What the bytes of a write cross in the drive; *through*: on their way to the media."""
 
     def attended(self) -> bool:
         """Whether there is a kernel that sends commands; it is watched from now on."""
+
+    def errno(self, *errnos: str) -> str | None:
+        """With which of them the operation that asks fails, or None."""
+
+    def failed(
+        self, errno: str, part: str | None = None, slot: str | None = None, epoch: int | None = None,
+        *, during: str = "write",
+    ) -> IOFailed:  # fmt: skip
+        """Record that an operation failed; what its `done` fails with."""
 
     def once_drained(self, call: Callable[[], None]) -> None:
         """Call *call* once whatever has completed by now is surely on the media by itself."""
@@ -85,6 +98,13 @@ class Block:
         contents = self.base
         for write in self.pending:
             contents = write.over(contents, media=media)
+        return contents
+
+    def below(self, write: Write) -> Contents:
+        """What the drive would answer if *write* had never been sent, nor any later one."""
+        contents = self.base
+        for other in self.pending[: self.pending.index(write)]:
+            contents = other.over(contents, media=False)
         return contents
 
     def _views(self) -> list[tuple[str, Contents]]:
@@ -175,10 +195,15 @@ class Block:
         held = holdings.at(top, self.part, self.slot) or holdings.at(drive.media, self.part, self.slot)
         outcome = NOTHING if held is None else surely(held)
         open_ = [write for write in self.pending if write.result is None]
-        if not open_ or outcome is None:
+        if outcome is None:
             return
         self.pending = [write for write in self.pending if write.result is not None]
-        if frozenset((outcome,)) != self._fold(media=False):
+        if frozenset((outcome,)) == self._fold(media=False):
+            pass
+        elif not open_:  # completed with an error, or among others, so that nobody knew what had come of it
+            if self.pending:
+                self.pending[-1].result = frozenset((outcome,))
+        else:
             left = next((write for write in reversed(open_) if write.epoch == outcome), open_[-1])
             left.result = frozenset((outcome,))
             self.pending.append(left)
@@ -210,6 +235,7 @@ class Write:
         self.result: Contents | None = None  # what it came to, once completed
         self.superseded = False  # newer pages have taken the place of its own
         self.ended = False  # torn down, or its device crashed
+        self._doomed = False  # the drive will answer with an error
         self._rivals: list[Write] = []  # writes of the same slot that overlapped in time
         self._sync = "none"
         self._flow: Flow | None = None
@@ -273,6 +299,11 @@ class Write:
                     other._rivals.append(self)
                     self._rivals.append(other)
         self.block.show("begun", self)
+        errno = drive.errno("EIO")
+        if errno is not None:
+            self._doomed = True
+            drive.env.timeout(self._latency_ps).callbacks.append(lambda _: self.fail(errno))
+            return
         marks: list[tuple[int, Callable[[], None]]] = []
         if self.commands > 1:
             marks.append((params.command, self._first_completed))
@@ -307,12 +338,16 @@ class Write:
         else:
             event.defused = True  # whoever cancelled the flow has told the writer
 
-    def _complete_soon(self) -> None:
+    @property
+    def _latency_ps(self) -> int:
         params = self.drive.params
-        latency = params.write_latency
+        latency: int = params.write_latency
         if self.through and not self.drive.plp:
             latency += params.media_latency
-        self.drive.env.timeout(latency).callbacks.append(self._complete)
+        return round(latency * self.drive.slowness)
+
+    def _complete_soon(self) -> None:
+        self.drive.env.timeout(self._latency_ps).callbacks.append(self._complete)
 
     def _complete(self, _: simpy.Event) -> None:
         if self.ended:
@@ -360,7 +395,7 @@ class Write:
             self._finish()
         else:
             event.defused = True
-            self._fail()
+            self._fail(event._value if isinstance(event._value, IOFailed) else None)
 
     def _finish(self) -> None:
         self.drive.under_way.pop(self, None)
@@ -382,7 +417,25 @@ class Write:
         if unfinished:
             self._came_to(fetched)
 
-    def _fail(self) -> None:
+    @property
+    def may_fail(self) -> bool:
+        """Whether the drive has yet to answer, and may do so with an error."""
+        return self.result is None and not self._doomed and not self.ended
+
+    def fail(self, errno: str) -> None:
+        """The drive answers with an error: of each command fetched and not completed the blocks are old or new.
+
+        AWUPF holds for an error too: what is atomic then is all old or all new.
+        """
+        if self.ended or self.result is not None:
+            return
+        block, drive = self.block, self.drive
+        there = not block.detached and self in block.pending
+        left = self.over(block.below(self), media=False) if there else TORN_FOR_SURE
+        self._fail(drive.failed(errno, block.part, block.slot, self.epoch))
+        self._came_to(left)
+
+    def _fail(self, error: IOFailed | None = None) -> None:
         self.ended = True
         self.drive.under_way.pop(self, None)
         if self._flow is not None:
@@ -390,7 +443,7 @@ class Write:
         if self._flush is not None:
             self._flush.cancel()
         if not self.done.triggered:
-            self.done.fail(IOLost(f"{self.drive.name}: write of {self.block.part} lost"))
+            self.done.fail(error or IOLost(f"{self.drive.name}: write of {self.block.part} lost"))
             self.done.defused = True
 
 
@@ -400,19 +453,30 @@ class Flush:
     def __init__(self, drive: Drive) -> None:
         self.drive = drive
         self.done: simpy.Event = drive.env.event()
+        self.may_fail = True  # the drive has yet to answer, and may do so with an error
         self._covered = list(drive.unsure)
         if drive.dead or not drive.attended():
             self.lose()
         else:
             drive.under_way[self] = None
-            self._send()
+            errno = drive.errno("EIO")
+            if errno is None:
+                self._send()
+            else:
+                self.may_fail = False
+                drive.env.timeout(self._draw_ps()).callbacks.append(lambda _: self.fail(errno))
 
     def _send(self) -> None:
         drive = self.drive
-        wait = drive.params.flush.draw(drive.flush_draws)
+        wait = self._draw_ps()
         if drive.tank is not None and not drive.plp and drive.params.flush_honoured:
             wait += drive.tank.drain_time_ps()
         drive.env.timeout(wait).callbacks.append(self._due)
+
+    def _draw_ps(self) -> int:
+        drive = self.drive
+        drawn: int = drive.params.flush.draw(drive.flush_draws)
+        return round(drawn * drive.slowness)
 
     def _due(self, _: simpy.Event) -> None:
         drive = self.drive
@@ -431,11 +495,19 @@ class Flush:
         """The drive, or the kernel, crashed: the Flush is gone."""
         self.cancel()
 
+    def fail(self, errno: str) -> None:
+        """The drive answers with an error: it covers nothing, and what is cached stays cached."""
+        if not self.done.triggered:
+            self._end(self.drive.failed(errno, during="sync"))
+
     def cancel(self) -> None:
         """Nobody waits for it any more."""
+        self._end(IOLost(f"{self.drive.name}: flush lost"))
+
+    def _end(self, error: IOFailed | IOLost) -> None:
         self.drive.under_way.pop(self, None)
         if not self.done.triggered:
-            self.done.fail(IOLost(f"{self.drive.name}: flush lost"))
+            self.done.fail(error)
             self.done.defused = True
 
 

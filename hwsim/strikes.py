@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hwsim.domain import Failing
-from hwsim.faults import Fault, KernelCrash, Throttled
+from hwsim.faults import Fault, KernelCrash, Slow, Throttled
 
 if TYPE_CHECKING:
     from hwsim.domain import PersistenceDomain, World
@@ -126,12 +127,8 @@ class Striker:
         if Fault.registry[fault.kind].on == "link":
             self._strike_links(fault, targets, restored)
             return
-        if fault.kind == Throttled.kind:
-            self._throttle(fault, targets, restored)
-            return
-        errno = Fault.registry[fault.kind].errno
-        if errno is not None:
-            self._fail(fault, errno, targets, restored)
+        if fault.kind in (Throttled.kind, Slow.kind) or Fault.registry[fault.kind].errno is not None:
+            self._impair(fault, targets, restored)
             return
         hits = expanded(fault.kind, targets, self.world.domains)
         takes = frozenset().union(*(device.takes(crash) for device, crash in hits))
@@ -172,31 +169,26 @@ class Striker:
         if not waiting and restored is not None:
             restored()
 
-    def _throttle(self, fault: FaultSpec, targets: Sequence[str], restored: Callable[[], None] | None) -> None:
-        assert fault.factor is not None
-        devices = [self.world.domains[name] for name in targets]
-        for device in devices:
-            device.throttle(fault.factor)
+    def _impair(self, fault: FaultSpec, targets: Sequence[str], restored: Callable[[], None] | None) -> None:
+        """Faults under which a device serves on, until `restore_after` has passed."""
+        ends: list[Callable[[], None]] = []
+        for device in (self.world.domains[name] for name in targets):
+            if fault.factor is not None:
+                device.throttle(fault.factor)
+                ends.append(partial(device.throttle, 1 / fault.factor))
+            elif fault.latency is not None:
+                device.slow_down(fault.latency)
+                ends.append(partial(device.slow_down, 1 / fault.latency))
+            else:
+                errno = Fault.registry[fault.kind].errno
+                assert errno is not None
+                failing = Failing(errno, fault.operations)
+                ends.append(partial(device.relent, failing))
+                device.fail(failing)
 
         def over() -> None:
-            for device in devices:
-                device.throttle(1 / fault.factor)  # type: ignore[operator]
-            if restored is not None:
-                restored()
-
-        if fault.restore_after_ps is not None:
-            self._at(int(self.env.now) + fault.restore_after_ps, over)
-
-    def _fail(
-        self, fault: FaultSpec, errno: str, targets: Sequence[str], restored: Callable[[], None] | None
-    ) -> None:
-        told = [(self.world.domains[name], Failing(errno, fault.operations)) for name in targets]
-        for device, failing in told:
-            device.fail(failing)
-
-        def over() -> None:
-            for device, failing in told:
-                device.relent(failing)
+            for end in ends:
+                end()
             if restored is not None:
                 restored()
 

@@ -8,6 +8,7 @@ import pytest
 from bench import MIB, NODE0, US, Bench
 
 from hwsim.contents import NOTHING, TORN
+from hwsim.domain import Failing, IOFailed
 
 LOST, OLD, NEW = NOTHING, 1, 2
 STRIKES = {
@@ -62,3 +63,20 @@ def test_what_memory_keeps(into: str, crash: str) -> None:
     bench.finish(bench.host.write(part, "0", NEW, MIB, into=into))
     gone = {"KP", "PL"} | ({"PC"} if into == "user" else set())
     assert bench.would_find(part, "0", bench.takes(*STRIKES[crash])) == (GONE if crash in gone else SURE)
+
+
+@pytest.mark.parametrize("crash", STRIKES)
+@pytest.mark.parametrize("syncs", [1, 2])
+def test_what_a_failed_fsync_keeps(syncs: int, crash: str) -> None:
+    """The pages count as clean, so a second fsync, which returns 0, changes nothing in the row."""
+    bench = Bench()
+    part = bench.part(bench.nvme, "page_cache")
+    bench.durable(bench.nvme, part, "0", OLD, MIB)
+    bench.nvme.fail(Failing("EIO", 1))
+    write = bench.nvme.write(part, "0", NEW, MIB, sync="flush", into="page_cache")
+    with pytest.raises(IOFailed):
+        bench.finish(write)
+    for _ in range(syncs - 1):
+        bench.finish(bench.nvme.sync(part, "0", "page_cache"))
+    wanted = ANY if crash in ("KP", "PL", "DP") else SURE
+    assert bench.would_find(part, "0", bench.takes(*STRIKES[crash])) == wanted

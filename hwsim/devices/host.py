@@ -7,11 +7,17 @@ is synced.  From the write on any part of it may be on the drive, because the ke
 when it likes, in any order; `writeback_after` later it surely does.  A name that was created or renamed
 is one entry, old or new, until the directory is synced or the journal has committed.
 
-Source: POSIX.1-2017, write(), fsync() and rename(); Linux, Documentation/admin-guide/sysctl/vm.rst
-(dirty_expire_centisecs), Documentation/filesystems/ext4 (data=ordered, `commit`) and tmpfs.rst;
-Pillai et al., All File Systems Are Not Created Equal, OSDI 2014, for what a crash makes of a rename.
+A page that the drive answers with an error is marked clean all the same: it stays readable in the cache, the next
+fsync reports the error once, and the one after that finds nothing to write and returns 0.
 
-Not modelled: memory pressure; a sync that fails; a journal's bandwidth; copies of one slot at once.
+Source: POSIX.1-2017, write(), fsync() and rename(); Rebello et al., Can Applications Recover from fsync Failures?,
+USENIX ATC 2020 (pages are marked clean, whatever the file system); PostgreSQL, `data_sync_retry`; Linux,
+Documentation/admin-guide/sysctl/vm.rst (dirty_expire_centisecs), Documentation/filesystems/ext4 (data=ordered,
+`commit`) and tmpfs.rst; Pillai et al., All File Systems Are Not Created Equal, OSDI 2014, for what a crash makes of a
+rename.
+
+Not modelled: memory pressure, so a page marked clean stays until a crash; file systems that restore the old page after
+a failure, or remount read-only; which of several processes is told; a journal's bandwidth; copies of one slot at once.
 """
 
 from __future__ import annotations
@@ -22,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from pydantic import Field
 
 from hwsim.contents import TORN_FOR_SURE, Contents, either, whole
-from hwsim.domain import IOLost, PersistenceDomain, World
+from hwsim.domain import IOFailed, IOLost, PersistenceDomain, World
 from hwsim.quantities import Delay, Duration, Params, Rate, Size
 
 if TYPE_CHECKING:
@@ -97,6 +103,8 @@ class Host(PersistenceDomain, kind="host"):
         "process_crash": frozenset({"process"}),
         "kernel_crash": frozenset({"process", "kernel", "caches"}),  # a warm reboot may flush caches, or not
         "power_loss": frozenset({"process", "kernel", "power"}),
+        "no_space": frozenset(),
+        "upload_failed": frozenset(),
     }
 
     def __init__(
@@ -114,6 +122,7 @@ class Host(PersistenceDomain, kind="host"):
         self._page_caches: dict[str, str] = {}
         self._under_way: dict[_Copy, None] = {}
         self._dirty: dict[tuple[str, str], _Copy] = {}  # files with pages that are not on their drive
+        self._unwritten: dict[tuple[str, str], str] = {}  # files whose pages were lost, until a sync says so: errno
 
     def page_cache_of(self, drive: str) -> str:
         """The page cache over the files of *drive*, which needs that drive: its dirty pages are useless without."""
@@ -164,7 +173,15 @@ class Host(PersistenceDomain, kind="host"):
     def fsync(self, drive: Backing, part: str, slot: str) -> Operation:
         """Bring a cached file to its drive, and flush the drive."""
         copy = self._dirty.get((part, slot))
-        return drive.flush() if copy is None or copy.pages is None else _Fsync(drive, copy, copy.pages)
+        if copy is not None and copy.pages is not None:
+            return _Fsync(drive, copy, copy.pages)
+        errno = self._unwritten.pop((part, slot), None)
+        return drive.flush() if errno is None else _Told(self, IOFailed(errno, "sync"))
+
+    def allocate(self, part: str, slot: str, size_bytes: int) -> str | None:
+        """A full tmpfs refuses; memory that a process has mapped is there."""
+        tmpfs = self._memories["tmpfs"] in self.world.holdings.stacks[part]
+        return self.errno("ENOSPC") if tmpfs and not self.world.holdings.exists(part, slot) else None
 
     def rename(self, drive: Backing, part: str, slot: str, epoch: int) -> None:
         """Let a name stand for *epoch*: for every process at once, and on the media once the journal has committed
@@ -182,6 +199,7 @@ class Host(PersistenceDomain, kind="host"):
             copy.lose()
         for copy in list(self._dirty.values()):
             copy.clean()
+        self._unwritten.clear()
 
     def restore_time(self, crash_kind: str) -> int | None:
         """Its own reboot time after a kernel crash; after a power loss somebody must bring the power back."""
@@ -190,6 +208,7 @@ class Host(PersistenceDomain, kind="host"):
 
     def forget(self, part: str, slot: str) -> None:
         """A delete: its dirty pages are dropped."""
+        self._unwritten.pop((part, slot), None)
         copy = self._dirty.get((part, slot))
         if copy is not None:
             copy.clean()
@@ -243,6 +262,7 @@ class _Copy:
             if older is not None:
                 older.pages = None  # what it had not sent is replaced
             host._dirty[self.key] = self
+            host._unwritten.pop(self.key, None)
         if pipes is None:
             self._is_name = True
             self._whole()
@@ -294,12 +314,25 @@ class _Copy:
     def _written_back(self, event: simpy.Event) -> None:
         if not event._ok:
             event.defused = True
-            self.lose()
+            if isinstance(event._value, IOFailed):
+                self._not_written(event._value.errno)
+            else:
+                self.lose()
             return
         if self.host._dirty.get(self.key) is self:
             self.clean()
             self._put("erased", None)  # clean: the drive holds the same
         self._finish()
+
+    def _not_written(self, errno: str) -> None:
+        """The drive refused: the pages count as clean, and hold what the drive does not."""
+        newest = self.host._dirty.get(self.key) is self
+        if newest:
+            self.clean()
+        if not self.done.triggered:
+            self._fail(IOFailed(errno, "sync"))
+        elif newest:
+            self.host._unwritten[self.key] = errno  # nobody waits: the next sync says it
 
     def clean(self) -> None:
         """No page of it is dirty any more: written back, deleted, or gone in a crash."""
@@ -330,12 +363,12 @@ class _Copy:
             self._put("erased" if self._before is None else "advanced", self._before)
             self.clean()
 
-    def _fail(self) -> None:
+    def _fail(self, error: IOFailed | None = None) -> None:
         self.host._under_way.pop(self, None)
         if self._flow is not None:
             self._flow.cancel()
         if not self.done.triggered:
-            self.done.fail(IOLost(f"{self.host.name}: copy of {self.key[0]} lost"))
+            self.done.fail(error or IOLost(f"{self.host.name}: copy of {self.key[0]} lost"))
             self.done.defused = True
 
 
@@ -344,6 +377,7 @@ class _Fsync:
 
     def __init__(self, drive: Backing, copy: _Copy, pages: Pages) -> None:
         self.done: simpy.Event = copy.host.env.event()
+        self._copy = copy
         self._drive = drive
         self._flushed = not copy.sent
         copy.send("flush")
@@ -353,7 +387,11 @@ class _Fsync:
     def _written_back(self, event: simpy.Event) -> None:
         if not event._ok:
             event.defused = True
-            self.cancel()
+            if isinstance(event._value, IOFailed):
+                self._copy.host._unwritten.pop(self._copy.key, None)  # it says so
+                self._end(IOFailed(event._value.errno, "sync"))
+            else:
+                self.cancel()
         elif self._flushed:
             if not self.done.triggered:
                 self.done.succeed(self)
@@ -365,6 +403,21 @@ class _Fsync:
 
     def cancel(self) -> None:
         """Nobody waits for it any more; the kernel finishes what it began."""
+        self._end(IOLost(f"{self._drive.name}: fsync lost"))
+
+    def _end(self, error: IOFailed | IOLost) -> None:
         if not self.done.triggered:
-            self.done.fail(IOLost(f"{self._drive.name}: fsync lost"))
+            self.done.fail(error)
             self.done.defused = True
+
+
+class _Told:
+    """fsync(2) of a file whose pages were lost before: it only says so."""
+
+    def __init__(self, host: Host, error: IOFailed) -> None:
+        self.done: simpy.Event = host.env.event()
+        self.done.fail(error)
+        self.done.defused = True
+
+    def cancel(self) -> None:
+        """It has ended."""

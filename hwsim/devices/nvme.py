@@ -18,12 +18,15 @@ hold: a volatile cache, enabled, no FUA, no later Flush, and the loss of main po
 capacitors work, what has completed is recorded as being on the media; once they have failed the
 drive knows it (SMART) and is a drive without any: its cache is volatile and its Flush drains it.
 
+A command that fails (`io_error`) leaves each of its blocks old or new, AWUPF honoured; a Flush that fails brings
+nothing to the media and drops nothing.  Its file system takes the room of a file (`space`) as a write begins.
+
 Source: NVM Command Set specification 1.0, sections 2.1.4 (AWUN, AWUPF, NABSPF) and 2.1.4.2; NVM
 Express base specification 2.0, sections 3.7.2 (controller-level reset), 5.27.1.4 (volatile write cache
 feature), 5.16.1.3 (SMART log, critical warning bit 4) and 3.11 (firmware update).
 
 Not modelled: namespaces, fused commands, wear, bit rot, a drive that breaks at a power loss; reads
-that compete with writes; pSLC regions.
+that compete with writes; pSLC regions; a single block that fails.
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from hwsim.domain import PersistenceDomain, World
+from hwsim.domain import Failing, PersistenceDomain, World
+from hwsim.file_space import FileSpace
 from hwsim.nvme_commands import Block, Flush, Write
 from hwsim.nvme_firmware import FirmwareSlots
 from hwsim.quantities import Delay, Duration, Params, Rate, Size
@@ -80,6 +84,7 @@ class NvmeParams(Params):
     flush_honoured: bool = Field(default=True, description="false: Flush returns and brings nothing to the media")
     media_latency: Duration = Field(default=0, description="added to a write that must be on the media (FUA)")
     reset_time: Duration | None = Field(default=None, gt=0, description="from a controller reset until it serves again")
+    space: Size | None = Field(default=None, gt=0, description="of its file system; none: never full by itself")
     firmware: FirmwareParams | None = Field(default=None, description="its firmware slots; none: not modelled")
 
     @model_validator(mode="after")
@@ -105,6 +110,10 @@ class NvmeController(PersistenceDomain, kind="nvme"):
         "media_loss": frozenset({"commands", "power", "media"}),
         "plp_failed": frozenset(),
         "throttled": frozenset(),
+        "slow": frozenset(),
+        "io_error": frozenset(),
+        "no_space": frozenset(),
+        "quota_exceeded": frozenset(),
     }
 
     def __init__(
@@ -136,6 +145,8 @@ class NvmeController(PersistenceDomain, kind="nvme"):
         self.flush_draws = world.stream("flush", name)
         self._host_watched = False
         self._speed = 1.0  # of its interface, as faults throttle it
+        self.slowness = 1.0  # how many times later than usual it answers
+        self.files = FileSpace(world.holdings, params.space)
 
     # what a writer calls
 
@@ -178,8 +189,27 @@ class NvmeController(PersistenceDomain, kind="nvme"):
         """Bring every write that has completed by now to the media, and no later one."""
         return Flush(self)
 
+    def sync(self, part: str, slot: str, into: str) -> Operation:
+        """Sync a file again: its dirty pages, if the kernel has any, and a Flush."""
+        if into == "page_cache":
+            synced: Operation = self._host().fsync(self, part, slot)
+            return synced
+        return self.flush()
+
+    def allocate(self, part: str, slot: str, size_bytes: int) -> str | None:
+        """Room on its file system; a file that is written over where it lies, and does not grow, needs none."""
+        errno = None
+        if self.failing and self.files.lacks(part, slot, size_bytes):
+            errno = self.errno("ENOSPC", "EDQUOT")
+        return errno or (None if self.files.take(part, slot, size_bytes) else "ENOSPC")
+
+    def renamed(self, part: str, slot: str, to: str) -> None:
+        """Its room goes along."""
+        self.files.rename(part, slot, to)
+
     def forget(self, part: str, slot: str) -> None:
         """The file was deleted: what is under way for it reaches nobody any more."""
+        self.files.give_back(part, slot)
         block = self.blocks.pop((part, slot), None)
         if block is not None:
             block.detach()
@@ -281,11 +311,21 @@ class NvmeController(PersistenceDomain, kind="nvme"):
         reset_ps: int | None = self.params.reset_time
         return reset_ps if crash_kind == "controller_reset" else None
 
+    def fail(self, failing: Failing) -> None:
+        """I/O errors strike what is under way too, in the order in which it began."""
+        super().fail(failing)
+        for operation in list(self.under_way):
+            errno = self.errno("EIO") if operation.may_fail else None
+            if errno is not None:
+                operation.fail(errno)
+
+    def slow_down(self, times: float) -> None:
+        """Each write and Flush takes *times* its latency; the rates are what they were."""
+        self.slowness = _restored(self.slowness * times)
+
     def throttle(self, factor: float) -> None:
         """Its interface goes at *factor* of its speed; its cache drains as before."""
-        self._speed *= factor
-        if abs(self._speed - 1) < _NEARLY_ONE:
-            self._speed = 1.0
+        self._speed = _restored(self._speed * factor)
         if self.tank is not None:
             self.tank.limit(round(self.params.write * self._speed))
         if self.read_pipe.capacity_bps:  # else it does not serve now
@@ -307,3 +347,8 @@ class NvmeController(PersistenceDomain, kind="nvme"):
             operation.lose()
         for block in list(self.blocks.values()):
             block.resolve()
+
+
+def _restored(factor: float) -> float:
+    """1 where it differs from it by rounding only."""
+    return 1.0 if abs(factor - 1) < _NEARLY_ONE else factor

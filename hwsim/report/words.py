@@ -55,6 +55,8 @@ KINDS = {
     "nic_reset": "NIC reset",
     "link_down": "link down",
     "plp_failed": "failed capacitors",
+    "throttled": "a throttled device",
+    "slow": "a slow device",
     "no_space": "a full file system",
     "quota_exceeded": "an exhausted quota",
     "io_error": "I/O errors",

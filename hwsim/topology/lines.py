@@ -150,6 +150,7 @@ class FaultLine(Params):
     shape: float | None = Field(default=None, ge=0.05, le=100, description="Weibull shape with mtbf; 1 is exponential")
     total: Total | None = Field(default=None, description="of all targets together, such as '35 per 54d'")
     factor: float | None = Field(default=None, gt=0, lt=1, description="of a throttled target's rates that is left")
+    latency: float | None = Field(default=None, gt=1, le=1e6, description="how many times later a slow target answers")
     operations: int | None = Field(
         default=None, ge=1, description="how many of a target's operations fail; default: all, while the fault lasts"
     )

@@ -52,7 +52,7 @@ def kinds() -> str:
         marks = ["x" if strikes(fault, kind) else "." for kind in names] + ["x" if cls.on == "link" else "."]
         cells = "  ".join(mark.center(len(name)) for mark, name in zip(marks, [*names, "link"], strict=True))
         lines.append(f"  {fault:<{width}}{cells}".rstrip())
-    lines += ["", "  Of a node, power_loss takes every device; process_crash and kernel_crash strike its host.",
+    lines += ["", "  Of a node, power_loss takes every device; process_crash, kernel_crash and upload_failed its host.",
               "  Of a failure domain, a fault takes every member that it may strike."]  # fmt: skip
     return "\n".join(lines) + "\n"
 

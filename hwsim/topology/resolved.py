@@ -96,6 +96,8 @@ def _fault(spec: FaultSpec) -> dict[str, Any]:
         line["total"] = f"1 per {format_duration(spec.total_mean_ps)}"
     if spec.factor is not None:
         line["factor"] = spec.factor
+    if spec.latency is not None:
+        line["latency"] = spec.latency
     if spec.operations is not None:
         line["operations"] = spec.operations
     if spec.restore_after_ps is not None:

@@ -90,6 +90,7 @@ class FaultSpec:
     restore_after_ps: int | None = None
     path: str = ""  # key path in the file, for warnings
     factor: float | None = None  # of its rates that a throttled target keeps
+    latency: float | None = None  # how many times later a slow target answers
     operations: int | None = None  # that fail; None: all of them while the fault lasts
 
 

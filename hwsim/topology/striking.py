@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwsim.faults import Fault, Throttled
+from hwsim.faults import Fault, Slow, Throttled
 from hwsim.topology.document import Document, suggest
 from hwsim.topology.hardware import Hardware
 from hwsim.topology.kinds import fault_kinds, is_crash, strikes, struck_by
@@ -13,7 +13,7 @@ from hwsim.topology.names import Names, check_word
 from hwsim.topology.spec import FaultSpec, WhatIfSpec
 from hwsim.topology.yaml_source import Path
 
-HOST_KINDS = ("process_crash", "kernel_crash")  # of a node they strike its host
+HOST_KINDS = ("process_crash", "kernel_crash", "upload_failed")  # of a node they strike its host
 TIMINGS = ("at", "every", "mtbf", "total")
 
 
@@ -64,11 +64,14 @@ class Striker:
             good = False
         if kind is None:
             return None
-        if (line.factor is None) == (line.kind == Throttled.kind):
-            problem = "throttled does not say by how much" if line.factor is None else f"{line.kind} takes no factor"
-            where: Path = path if line.factor is None else (*path, "factor")
-            document.wrong(where, problem, "write `factor: 0.25` with kind throttled, and only there", key=True)
-            good = False
+        for key, given_, owner, example in (
+            ("factor", line.factor, Throttled.kind, "0.25"), ("latency", line.latency, Slow.kind, "20"),
+        ):  # fmt: skip
+            if (given_ is None) == (line.kind == owner):
+                problem = f"{owner} does not say by how much" if given_ is None else f"{line.kind} takes no {key}"
+                where: Path = path if given_ is None else (*path, key)
+                document.wrong(where, problem, f"write `{key}: {example}` with kind {owner}, and only there", key=True)
+                good = False
         if line.operations is not None and kind.errno is None:
             able = ", ".join(name for name, fault in fault_kinds().items() if fault.errno is not None)
             remedy = f"leave it out, or write one of {able} as the kind"
@@ -90,6 +93,7 @@ class Striker:
             restore_after_ps=line.restore_after,
             path=".".join(map(str, path)),
             factor=line.factor,
+            latency=line.latency,
             operations=line.operations,
         )
 
