@@ -265,8 +265,9 @@ def well_formed(trace: Trace) -> Verdict:
     """The rows are in order, name what the header knows, and no fact comes before what it needs.
 
     Verifies: times that never fall; known events, places and parts; contents that can be read; a `completed` only
-    after a `begun` of the same place and part; a `restored` only after a `stopped`; a checkpoint acknowledged or
-    abandoned only after it began, and never twice; a recovery only of a job that stopped.
+    after a `begun` of the same place and part; a save that failed only after an operation that did, with the same
+    error; a `restored` only after a `stopped`; a checkpoint acknowledged or abandoned only after it began, and never
+    twice; a recovery only of a job that stopped.
     Leaves unverified: sizes, messages, and whether devices obey their own data sheets.
     """
     problem = _first_disorder(trace)
@@ -281,6 +282,7 @@ def _first_disorder(trace: Trace) -> tuple[Record, str] | None:
     clock = 0
     begun_writes: set[tuple[str, str | None, str | None]] = set()
     stopped: set[str] = set()
+    failures: set[tuple[str | None, str | None]] = set()
     begun: set[int | None] = set()
     committed: set[int | None] = set()
     running = True
@@ -306,6 +308,12 @@ def _first_disorder(trace: Trace) -> tuple[Record, str] | None:
                 return record, f"a write of {record.part} is completed that never began"
         elif what == "stopped":
             stopped.add(record.subject)
+        elif what == "failed":
+            failures.add((record.detail, record.part))
+        elif what == "save_failed":
+            errno = (record.detail or "").partition(":")[0]
+            if not failures & {(errno, record.part), (errno, None)}:  # a Flush is of no part
+                return record, f"a save of {record.part} failed with {errno}, and no operation did"
         elif what == "restored" and record.subject not in stopped:
             return record, f"{record.subject} is restored and never stopped"
         elif what == "checkpoint_begun":

@@ -83,6 +83,8 @@ def _of_checkpoints(traces: Sequence[Trace], timelines: Sequence[Timeline]) -> d
     result["crashes"] = _crashes(traces, timelines)
     result["checkpoints"] = _checkpoints(traces, histories)
     result["ettr"] = fmean(history.trained_ps / history.horizon_ps for history in histories)
+    errnos = sorted({errno for history in histories for errno in history.failures})
+    result["failures"] = {errno: _mean(history.failures[errno] for history in histories) for errno in errnos}
     result["messages"] = _messages(traces, histories)
     return result
 
@@ -113,6 +115,7 @@ class _History:
     stalled_ps: int = 0
     trained_ps: int = 0  # training that the end of the timeline still holds
     sent: Counter[int] = field(default_factory=Counter)  # messages by checkpoint
+    failures: Counter[str] = field(default_factory=Counter)  # operations that failed, by errno
 
     @classmethod
     def of(cls, trace: Trace) -> _History:
@@ -130,7 +133,9 @@ class _History:
                 history.sent[epoch] += 1
                 continue
             history.counts[row.event] += 1
-            if row.event == "checkpoint_begun":
+            if row.event == "failed":
+                history.failures[row.detail or ""] += 1
+            elif row.event == "checkpoint_begun":
                 history.begun.setdefault(epoch, clock)
                 cut.setdefault(epoch, trained)
             elif row.event == "epoch_committed":
@@ -163,6 +168,8 @@ class _History:
 _HEARD = frozenset(
     (
         "sent",
+        "failed",
+        "save_failed",
         "checkpoint_begun",
         "checkpoint_skipped",
         "checkpoint_abandoned",
@@ -187,6 +194,7 @@ def _checkpoints(traces: Sequence[Trace], histories: Sequence[_History]) -> dict
         "committed": _mean(len(history.committed) for history in histories),
         "skipped": _mean(history.counts["checkpoint_skipped"] for history in histories),
         "abandoned": _mean(history.counts["checkpoint_abandoned"] for history in histories),
+        "failed_saves": _mean(history.counts["save_failed"] for history in histories),
         "snapshots": _mean(history.counts["snapshot_taken"] for history in histories),
         "commit_latency_s": {
             "mean": fmean(latencies),

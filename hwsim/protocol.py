@@ -11,9 +11,11 @@ Not modelled: a participant that lies; changes of membership within a run; the t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from hwsim.domain import IOFailed, PersistenceDomain, Store, World
+from hwsim.faults import UploadFailed
 from hwsim.quantities import Params
 from hwsim.trace import Part
 
@@ -49,7 +51,8 @@ class Placed:
 
     __slots__ = (
         "device", "index", "into", "latency_ps", "lead_ps", "name", "node", "pipes", "pipes_from_host", "quick",
-        "shard", "size_bytes", "store", "sync", "uses", "uses_from_host", "writer",
+        "shard", "size_bytes", "store", "sync", "takes_room", "truncates", "uses",
+        "uses_from_host", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +91,8 @@ class Placed:
         self.lead_ps = lead_ps
         self.uses = uses
         self.uses_from_host = uses_from_host
+        self.takes_room = True  # as files do; a directory's change in a journal does not
+        self.truncates = False  # whether the file is emptied before it is written
         # A store whose writes are one event each offers a shorter way: (slot, epoch, job, then, placed).
         quick = getattr(store, "quick_writer", None)
         self.quick: Callable[[str, int, Job, Callable[[Placed, int], None], Placed], None] | None = (
@@ -136,8 +141,13 @@ class Job:
         self.load_ps: Callable[[], int] = lambda: 0  # time to read a checkpoint back
         self.place_record: Callable[[str, str | None, int, str | None], Placed] = _no_records
         self._under_way: dict[Operation | Flow, frozenset[str]] = {}
+        self._uploads: dict[Operation, tuple[Placed, str, int]] = {}  # writes under way: what, slot, checkpoint
+        self._broken: dict[Operation, IOFailed] = {}  # those that their client gave up
         self._delays: dict[str, random.Random] = {}
         self._transfers: dict[Transfer, None] = {}
+        for host in dict.fromkeys((*(part.writer for part in self.parts), self.coordinator.endpoint)):
+            if host:
+                world.domains[host].on_fail.append(partial(self._uploads_fail, host))
 
     # writing
 
@@ -166,10 +176,8 @@ class Job:
         if not device.up:  # a reset passes, and the driver has waited; if it is more than that the job stops
             self._once_restored(device, lambda: self._write(placed, slot, epoch, then, from_host, failed))
             return
-        holder = self.world.domains[placed.device]
-        errno = holder.allocate(placed.name, slot, placed.size_bytes)
-        if errno is not None:
-            error = holder.failed(errno, placed.name, slot, epoch)
+        error = self._cut_off(placed, slot, epoch, "write") or self._refused(placed, slot, epoch)
+        if error is not None:
             assert failed is not None, f"nobody answers for {error}"
             self.later(placed.latency_ps, lambda: failed(error))
             return
@@ -183,7 +191,66 @@ class Job:
             into=placed.into,
             owner=placed.writer,
         )
+        self._uploads[operation] = (placed, slot, epoch)
         self._follow(operation, placed, epoch, then, from_host, failed)
+
+    def _cut_off(self, placed: Placed, slot: str, epoch: int, during: str) -> IOFailed | None:
+        """The failure of an operation that begins now where a fault keeps its client from the device."""
+        writer = self.world.domains[placed.writer]
+        if not writer.failing or not self._is_upload(placed):
+            return None
+        errno = writer.errno(UploadFailed.errno)
+        return None if errno is None else writer.failed(errno, placed.name, slot, epoch, during=during)
+
+    def _refused(self, placed: Placed, slot: str, epoch: int) -> IOFailed | None:
+        """Open the file; the failure of a write for which there is no room then."""
+        holder = self.world.domains[placed.device]
+        if placed.truncates:
+            self.world.holdings.truncate(placed.device, placed.name, slot, epoch)
+        errno = holder.allocate(placed.name, slot, placed.size_bytes) if placed.takes_room else None
+        return None if errno is None else holder.failed(errno, placed.name, slot, epoch)
+
+    def _is_upload(self, placed: Placed) -> bool:
+        return placed.writer not in ("", placed.device, self.world.domains[placed.device].host)
+
+    def _uploads_fail(self, host: str) -> None:
+        """A fault makes what the processes of *host* write elsewhere fail: what is under way too."""
+        writer = self.world.domains[host]
+        for operation, (placed, slot, epoch) in list(self._uploads.items()):
+            if placed.writer != host or not self._is_upload(placed) or operation.done.triggered:
+                continue
+            errno = writer.errno(UploadFailed.errno)
+            if errno is None:
+                return
+            self._broken[operation] = writer.failed(errno, placed.name, slot, epoch)
+            operation.cancel()
+
+    def sync(
+        self, placed: Placed, slot: str, epoch: int, then: Callable[[Placed, int], None], *, from_host: bool = False,
+        failed: Callable[[IOFailed], None],
+    ) -> None:  # fmt: skip
+        """Sync again what was written of *placed*, and nothing more; as `write` otherwise.
+
+        A store whose writes end with their sync has no call for it: there everything is written again.
+        """
+        device, call = domain_of(placed.store), getattr(placed.store, "sync", None)
+        if call is None:
+            self.write(placed, slot, epoch, then, from_host=from_host, failed=failed)
+            return
+
+        def begin() -> None:
+            if not device.up:
+                self._once_restored(device, begin)
+                return
+            error = self._cut_off(placed, slot, epoch, "sync")
+            if error is not None:
+                self.later(placed.latency_ps, lambda: failed(error))
+            else:
+                operation = call(placed.name, slot, placed.into)
+                self._follow(operation, placed, epoch, then, from_host, failed)
+
+        if placed.writer not in self.dead:
+            self.later(placed.latency_ps, begin)
 
     def _follow(
         self, operation: Operation, placed: Placed, epoch: int, then: Callable[[Placed, int], None], from_host: bool,
@@ -196,9 +263,10 @@ class Job:
 
         def returned(event: simpy.Event) -> None:
             under_way.pop(operation, None)
+            self._uploads.pop(operation, None)
             if not event._ok:
                 event.defused = True
-                error = event._value
+                error = self._broken.pop(operation, event._value)
                 if isinstance(error, IOFailed) and generation == self.generation:
                     assert failed is not None, f"nobody answers for {error}"
                     self.later(placed.latency_ps, lambda: failed(error))
@@ -293,14 +361,22 @@ class Job:
 
     # claims
 
-    def claim(self, event: str, epoch: int | None = None, *, subject: str = "job", detail: str | None = None) -> None:
+    def claim(
+        self, event: str, epoch: int | None = None, *, subject: str = "job", detail: str | None = None,
+        part: str | None = None, peer: str | None = None,
+    ) -> None:  # fmt: skip
         """Record what the job says."""
-        self.world.record(event, subject, epoch=epoch, detail=detail)
+        self.world.record(event, subject, part=part, epoch=epoch, peer=peer, detail=detail)
 
     def saved(self, placed: Placed, epoch: int) -> None:
         """A save returned to its writer.  (An abstract domain's `persisted` already says so.)"""
         if placed.writer:
             self.world.record("shard_saved", placed.node.name, part=placed.name, epoch=epoch, peer=placed.device)
+        if self.on_saved is not None:
+            self.on_saved(placed, epoch)
+
+    def not_saved(self, placed: Placed, epoch: int) -> None:
+        """A save was given up: its part may go on to the next checkpoint."""
         if self.on_saved is not None:
             self.on_saved(placed, epoch)
 
@@ -326,6 +402,7 @@ class Job:
         for operation in list(self._under_way):
             operation.cancel()
         self._under_way.clear()
+        self._uploads.clear()
         for transfer in self._transfers:
             transfer.cancel()
         self._transfers.clear()

@@ -21,7 +21,15 @@ STRIKES = (
     ("gpu_reset", "node*/gpu*"),
     ("kernel_crash", "node*"),
     ("controller_reset", "node*/nvme*"),
+    ("io_error", "node*/nvme*"),
+    ("no_space", "node0/nvme*"),
+    ("slow", "node*/nvme*"),
+    ("throttled", "node0/nvme*"),
+    ("upload_failed", "node*"),
 )
+KEYS: dict[str, dict[str, Any]] = {
+    "io_error": {"operations": 3}, "slow": {"latency": 20}, "throttled": {"factor": 0.25},
+}  # fmt: skip
 
 
 def quantities(unit: str, least: int = 1, most: int = 1000) -> st.SearchStrategy[str]:
@@ -51,8 +59,11 @@ def delays(draw: st.DrawFn) -> Any:
 def protocols(draw: st.DrawFn, coordinators: list[str], *, joined: bool) -> dict[str, Any]:
     """A protocol with some of its keys."""
     if draw(st.booleans()):
-        return {"kind": "in_place"} | draw(st.sampled_from([{}, {"replace": "rename"}, {"replace": "overwrite"}]))
+        ways: list[dict[str, Any]] = [{}, {"replace": "rename"}, {"replace": "overwrite"}, {"on_error": "retry"}]
+        return {"kind": "in_place"} | draw(st.sampled_from(ways))
     protocol: dict[str, Any] = {"kind": "manifest", "keep": draw(st.integers(1, 3))}
+    if draw(st.booleans()):
+        protocol |= {"on_error": draw(st.sampled_from(["rewrite", "publish_anyway"])), "retries": 1}
     protocol["prune"] = draw(st.sampled_from(["before_commit", "after_commit"]))
     if draw(st.booleans()):
         protocol["coordinator"] = draw(st.sampled_from(coordinators))
@@ -116,7 +127,8 @@ def machine_topologies(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         timing = draw(st.sampled_from(TIMINGS))
         kind, target = draw(st.sampled_from(STRIKES))
-        data["faults"] = [{"name": "fault", "kind": kind, "target": target, "restore_after": "1s"} | timing]
+        more = timing | KEYS.get(kind, {})
+        data["faults"] = [{"name": "fault", "kind": kind, "target": target, "restore_after": "1s"} | more]
         data["expect"] = {"crashes.fault.count": ">= 0", "recovered.outcomes.hang": "== 0"}
         data["cases"] = {"other": {"set": {"protocol.kind": "in_place"}, "expect": {"ettr": "> 0"}}}
     return data

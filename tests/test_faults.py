@@ -246,7 +246,8 @@ def test_loading_takes_the_bytes_over_the_slowest_pipe() -> None:
 
 
 KINDS = ["process_crash", "kernel_crash", "controller_reset", "gpu_reset", "nic_reset", "power_loss", "media_loss",
-         "plp_failed", "link_down"]  # fmt: skip
+         "plp_failed", "link_down", "io_error", "io_errors", "no_space", "quota_exceeded", "upload_failed",
+         "throttled", "slow"]  # fmt: skip
 TARGETS = {
     "process_crash": ["node0/host", "node1/host"],
     "kernel_crash": ["node0/host", "node1/host"],
@@ -257,10 +258,18 @@ TARGETS = {
     "media_loss": ["node0/nvme", "node1/nvme"],
     "plp_failed": ["node0/nvme", "node1/nvme"],
     "link_down": ["node0/nic--sw", "node1/nic--sw"],
+    "io_error": ["node0/nvme", "node1/nvme"],
+    "io_errors": ["node0/nvme", "node1/nvme"],
+    "no_space": ["node0/nvme", "node1/host"],
+    "quota_exceeded": ["node0/nvme", "node1/nvme"],
+    "upload_failed": ["node0/host", "node1/host"],
+    "throttled": ["node0/nvme", "node1/nvme"],
+    "slow": ["node0/nvme", "node1/nvme"],
 }
+MORE = {"throttled": {"factor": 0.25}, "slow": {"latency": 20.0}, "io_errors": {"kind": "io_error", "operations": 2}}
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 10**6),
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4),
@@ -268,24 +277,30 @@ TARGETS = {
     restore=st.sampled_from(["0s", "700ms", "5s"]),
     protocol=st.sampled_from([
         {"kind": "in_place"}, {"kind": "in_place", "replace": "rename"}, {"kind": "manifest"},
+        {"kind": "in_place", "replace": "truncate"}, {"kind": "manifest", "manifest": {"replace": "truncate"}},
         {"kind": "manifest", "keep": 1, "prune": "before_commit"}, {"kind": "manifest", "publish": "at_snapshot"},
         {"kind": "manifest", "manifest": {"replace": "remove_then_rename"}, "recover_by": "each_rank"},
         {"kind": "manifest", "slots": "in_place", "manifest": {"replace": "in_place", "checksum": False}},
     ]),
     mode=st.sampled_from(["sync", "async"]),
     start=st.sampled_from(["barrier", "random_phase", "poisson"]),
+    on_error=st.sampled_from(["abandon", "retry", "rewrite", "publish_anyway"]),
     sync=st.sampled_from(["flush", "fua", "completion", "none"]),
     into=st.sampled_from(["media", "page_cache", "dram"]),
 )  # fmt: skip
 def test_no_storm_of_faults_stops_the_simulation(
-    seed: int, kinds: list[str], mtbf: str, restore: str, protocol: dict, mode: str, start: str, sync: str, into: str
-) -> None:
+    seed: int, kinds: list[str], mtbf: str, restore: str, protocol: dict, mode: str, start: str, on_error: str,
+    sync: str, into: str,
+) -> None:  # fmt: skip
     faults = [
-        builders.fault(kind, TARGETS[kind], name=f"f{i}", mtbf=mtbf, restore_after=restore)
+        replace(
+            builders.fault(kind, TARGETS[kind], name=f"f{i}", mtbf=mtbf, restore_after=restore), **MORE.get(kind, {})
+        )
         for i, kind in enumerate(kinds)
     ]
     made = builders.machine(
-        2, 2, size="2GB", replica=1, sync=sync, into=into, seed=seed, horizon="60s", faults=faults, protocol=protocol,
+        2, 2, size="2GB", replica=1, sync=sync, into=into, seed=seed, horizon="60s", faults=faults,
+        protocol={**protocol, "on_error": on_error, "retry_after": "200ms"},
         workload={"interval": "3s", "mode": mode, "start": start, "in_flight": {"max": 2},
                   "restart": {"detect": "500ms", "init": "500ms"}},
     )  # fmt: skip

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hwsim.contents import NOTHING, Contents, decode, uppermost
 from hwsim.recovery import RULES, DurableState, Handed
 from hwsim.simulation import simulate
-from hwsim.topology.spec import Topology, WhatIfSpec
+from hwsim.topology.spec import FaultSpec, Topology, WhatIfSpec
 from hwsim.trace import Header, Trace
 
 PS = builders.PS
@@ -183,13 +183,29 @@ PROTOCOLS: list[dict[str, Any]] = [
     {"kind": "manifest", "keep": 1, "prune": "before_commit"},
     {"kind": "manifest", "manifest": {"replace": "in_place", "size": "64KiB"}},
     {"kind": "manifest", "manifest": {"replace": "remove_then_rename"}},
+    {"kind": "manifest", "manifest": {"replace": "truncate"}},
+    {"kind": "in_place", "replace": "truncate"},
     {"kind": "manifest", "slots": "in_place"},
 ]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+TROUBLES: list[list[FaultSpec]] = [
+    [],
+    [builders.fault("io_error", ["node0/nvme"], name="bad", at="10s", operations=1)],
+    [builders.fault("io_error", ["node0/nvme"], name="bad", at="20.1s", operations=2)],
+    [builders.fault("io_error", ["node0/nvme"], name="bad", total="2s", operations=1)],
+    [builders.fault("quota_exceeded", ["node0/nvme"], name="full", at="20.05s", restore_after="3s")],
+    [builders.fault("upload_failed", ["node0/host"], name="up", total="5s", restore_after="1s")],
+]
+ERRORS = [{"on_error": way, "retry_after": "40ms"} for way in ("abandon", "retry", "rewrite", "publish_anyway")]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     protocol=st.sampled_from(PROTOCOLS),
+    trouble=st.sampled_from(TROUBLES),
+    errors=st.sampled_from(ERRORS),
+    into=st.sampled_from(["media", "page_cache"]),
     instant=st.one_of(st.integers(9 * PS, 25 * PS), st.integers(10 * PS, 11 * PS), st.integers(20 * PS, 21 * PS)),
     sync=st.sampled_from(["flush", "completion", "fua"]),
     plp=st.booleans(),
@@ -197,14 +213,16 @@ PROTOCOLS: list[dict[str, Any]] = [
     seed=st.integers(0, 5),
 )
 def test_what_a_power_loss_leaves_is_among_what_the_sweep_foresees(
-    protocol: dict[str, Any], instant: int, sync: str, plp: bool, mode: str, seed: int
-) -> None:
+    protocol: dict[str, Any], trouble: list[FaultSpec], errors: dict[str, Any], into: str, instant: int, sync: str,
+    plp: bool, mode: str, seed: int,
+) -> None:  # fmt: skip
     instant |= 1  # at an odd ps, so that nothing else happens then
-    common = {"protocol": protocol, "sync": sync, "seed": seed, "nvme": {**builders.NVME, "plp": plp},
+    common = {"protocol": protocol | errors, "sync": sync, "into": into, "seed": seed,
+              "nvme": {**builders.NVME, "plp": plp},
               "workload": {"mode": mode, "restart": {"detect": "0s", "load": False}}, "horizon": "40s"}  # fmt: skip
-    quiet = simulate(builders.machine(**common))
+    quiet = simulate(builders.machine(**common, faults=trouble))
     crash = builders.fault("power_loss", [everything(builders.machine())], at=f"{instant}ps", restore_after="1s")
-    struck = simulate(builders.machine(**common, faults=[crash]))
+    struck = simulate(builders.machine(**common, faults=[*trouble, crash]))
     before = [row for row in quiet.rows if row[0] < instant]
     assert struck.rows[: len(before)] == before, "a crash cannot change what came before it"
     recovered = next(row for row in struck if row.event == "recovered")
@@ -237,10 +255,12 @@ STRIKES: list[tuple[str, tuple[str, ...]]] = [
 ]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     strike=st.sampled_from(STRIKES),
     protocol=st.sampled_from(PROTOCOLS),
+    trouble=st.sampled_from(TROUBLES),
+    errors=st.sampled_from(ERRORS),
     instant=st.one_of(st.integers(9 * PS, 25 * PS), st.integers(20 * PS, 22 * PS)),
     sync=st.sampled_from(["flush", "completion", "fua"]),
     into=st.sampled_from(["media", "page_cache", "dram"]),
@@ -248,18 +268,19 @@ STRIKES: list[tuple[str, tuple[str, ...]]] = [
     replica=st.sampled_from([0, 1]),
 )
 def test_what_a_partial_crash_leaves_is_among_what_the_sweep_foresees(
-    strike: tuple[str, tuple[str, ...]], protocol: dict[str, Any], instant: int, sync: str, into: str, mode: str,
-    replica: int,
+    strike: tuple[str, tuple[str, ...]], protocol: dict[str, Any], trouble: list[FaultSpec], errors: dict[str, Any],
+    instant: int, sync: str, into: str, mode: str, replica: int,
 ) -> None:  # fmt: skip
     """The survivors are torn down at once here: what they had given to a drive or a kernel goes on, and no more."""
     instant |= 1
     kind, targets = strike
-    common = {"count": 2, "protocol": protocol, "sync": sync, "into": into, "replica": replica, "horizon": "60s",
+    common = {"count": 2, "protocol": protocol | errors, "sync": sync, "into": into, "replica": replica,
+              "horizon": "60s",
               "workload": {"mode": mode, "restart": {"detect": "0s", "load": False}},
               "what_if": [WhatIfSpec("strike", kind, (("strike", targets),))]}  # fmt: skip
-    quiet = simulate(builders.machine(**common))
+    quiet = simulate(builders.machine(**common, faults=trouble))
     crash = builders.fault(kind, [targets], at=f"{instant}ps", restore_after="1s")
-    struck = simulate(builders.machine(**common, faults=[crash]))
+    struck = simulate(builders.machine(**common, faults=[*trouble, crash]))
     before = [row for row in quiet.rows if row[0] < instant]
     assert struck.rows[: len(before)] == before, "a crash cannot change what came before it"
     if into == "dram" and targets[0].endswith("nvme"):

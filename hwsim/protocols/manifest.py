@@ -12,12 +12,19 @@ checkpoint is committed; the old one stays usable.  Messages: one a rank and che
 Source: the pattern of "write a new file, fsync, rename a pointer" in databases (Gray and Reuter, Transaction
 Processing, 1993, shadow copies), and of checkpoint libraries that keep a `latest` file.
 
+A save that fails is the matter of `on_error` (see `hwsim.saving`).  A rank whose shard is given up tells the
+coordinator, who abandons the checkpoint: its shards are deleted, and the record stays at the one before it.  A record
+that is given up abandons its checkpoint too; what then lies under the record's name is what `replace` left there: with
+rename the old record, with in_place the old one in doubt, with remove_then_rename nothing, and with truncate, as
+open(path, "w") does it, an empty file.
+
 Not modelled: the time that deletes take; a second coordinator; a reader's cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -26,6 +33,7 @@ from hwsim import quantities
 from hwsim.contents import whole
 from hwsim.protocol import Job, Message, Protocol, domain_of
 from hwsim.quantities import Delay, Duration, Size
+from hwsim.saving import ErrorParams, Saver
 from hwsim.trace import Part
 
 if TYPE_CHECKING:
@@ -36,6 +44,7 @@ RECORD = "manifest"  # the record's part, and the slot it lies under
 _SLOT = "0"
 _NEW = "new"  # the new file, before it has the name
 _JOURNAL = "journal"  # a directory's change on its way to the journal
+_OVERTAKEN = "a newer one counts already"
 _SECTOR_BYTES = 512  # commit record of the file system's journal: never torn, on any drive
 
 
@@ -47,10 +56,10 @@ class ManifestRecord(quantities.Params):
         description="device that holds the record; default: where the coordinator's first shard goes",
     )
     size: Size = Field(default=4096, gt=0, description="size of the record")
-    replace: Literal["in_place", "rename", "remove_then_rename"] = Field(
+    replace: Literal["in_place", "truncate", "rename", "remove_then_rename"] = Field(
         default="rename",
-        description="in_place overwrites the block; rename syncs a new file, then renames it over the old one; "
-        "remove_then_rename deletes the old one first",
+        description="in_place overwrites the block; truncate empties the file and then writes it; rename syncs a new "
+        "file, then renames it over the old one; remove_then_rename deletes the old one first",
     )
     sync: Literal["none", "flush", "fua", "completion"] | None = Field(
         default=None,
@@ -63,7 +72,7 @@ class ManifestRecord(quantities.Params):
     )
 
 
-class ManifestParams(quantities.Params):
+class ManifestParams(ErrorParams):
     """Parameters of `kind: manifest`."""
 
     kind: Literal["manifest"] = "manifest"
@@ -107,32 +116,37 @@ class _Record:
     rename that follows there is no record.
     """
 
-    def __init__(self, job: Job, params: Any) -> None:
+    def __init__(self, job: Job, params: Any, saver: Saver) -> None:
         self.job = job
         self.world = job.world
+        self._saver = saver
         self._params = params.manifest
         self._delays = self.world.stream("manifest")
         self._placed = job.place_record(RECORD, self._params.to, self._params.size, self._params.sync)
         self._name = job.place_record(RECORD, self._params.to, _SECTOR_BYTES, self._params.sync)
+        self._placed.truncates = self._params.replace == "truncate"
+        self._name.takes_room = False
         self._abstract = not self._placed.writer
         stack = self._placed.store.stack_for(self._placed.into)
         self._rests = stack[-1]
         self.part = Part(RECORD, -1, 0, job.coordinator.name, self._placed.device, stack, self._placed.size_bytes)
 
-    def write(self, epoch: int, then: Callable[[], None]) -> None:
-        """Let the record name *epoch*; *then* once it durably does."""
+    def write(self, epoch: int, then: Callable[[], None], given_up: Callable[[str], None]) -> None:
+        """Let the record name *epoch*; *then* once it durably does, or *given_up* with the errno."""
         replace = self._params.replace
         if self._abstract:
-            if replace == "remove_then_rename":
+            if replace == "truncate":
+                self.world.holdings.truncate(self._placed.device, RECORD, _SLOT, epoch)
+            elif replace == "remove_then_rename":
                 self._erase(_SLOT)
             delay = self._params.persist.draw(self._delays) if self._params.persist is not None else 0
             self.job.later(delay, lambda: self._persisted(epoch, then))
-        elif replace == "in_place":
-            self._put(self._placed, _SLOT, epoch, then)
+        elif replace in ("in_place", "truncate"):
+            self._put(self._placed, _SLOT, epoch, then, given_up)
         elif replace == "rename":
-            self._put(self._placed, _NEW, epoch, lambda: self._rename(epoch, then))
+            self._put(self._placed, _NEW, epoch, lambda: self._rename(epoch, then, given_up), given_up)
         else:
-            self._put(self._placed, _NEW, epoch, lambda: self._remove(epoch, then))
+            self._put(self._placed, _NEW, epoch, lambda: self._remove(epoch, then, given_up), given_up)
 
     def _persisted(self, epoch: int, then: Callable[[], None]) -> None:
         if domain_of(self._placed.store).up:
@@ -140,23 +154,31 @@ class _Record:
             self.world.holdings.put("persisted", device, self._rests, RECORD, _SLOT, whole(epoch), epoch=epoch)
             then()
 
-    def _put(self, placed: Placed, slot: str, epoch: int, then: Callable[[], None]) -> None:
-        self.job.write(placed, slot, epoch, lambda _placed, _epoch: then(), from_host=True)
+    def _put(
+        self, placed: Placed, slot: str, epoch: int, then: Callable[[], None], given_up: Callable[[str], None]
+    ) -> None:
+        def failed(_placed: Placed, _epoch: int, errno: str) -> None:
+            self._erase(_NEW)  # a new file that gets no name is deleted
+            self._erase(_JOURNAL)
+            given_up(errno)
 
-    def _remove(self, epoch: int, then: Callable[[], None]) -> None:
+        self._saver.save(placed, slot, epoch, lambda _placed, _epoch: then(), failed, from_host=True)
+
+    def _remove(self, epoch: int, then: Callable[[], None], given_up: Callable[[str], None]) -> None:
         def removed() -> None:
             self._erase(_JOURNAL)
             self._erase(_SLOT)
-            self._rename(epoch, then)
+            self._rename(epoch, then, given_up)
 
-        self._put(self._name, _JOURNAL, epoch, removed)
+        self._put(self._name, _JOURNAL, epoch, removed, given_up)
 
-    def _rename(self, epoch: int, then: Callable[[], None]) -> None:
+    def _rename(self, epoch: int, then: Callable[[], None], given_up: Callable[[str], None]) -> None:
         def renamed() -> None:
+            self.world.domains[self._placed.device].renamed(RECORD, _NEW, _SLOT)
             self._erase(_NEW)
             then()
 
-        self._put(self._name, _SLOT, epoch, renamed)
+        self._put(self._name, _SLOT, epoch, renamed, given_up)
 
     def _erase(self, slot: str) -> None:
         self.world.holdings.erase(self._placed.device, RECORD, slot)
@@ -175,7 +197,7 @@ class _Record:
         elif self._abstract:
             self._persisted(epoch, lambda: None)
         else:
-            self._put(self._name, _SLOT, epoch, lambda: None)
+            self._put(self._name, _SLOT, epoch, lambda: None, lambda _errno: None)  # the next one will name it
 
 
 class Manifest(Protocol, kind="manifest"):
@@ -191,11 +213,13 @@ class Manifest(Protocol, kind="manifest"):
         self._ranks = len(job.nodes)
         self._unsaved: dict[tuple[str, int], int] = {}  # (rank, checkpoint) -> copies not yet saved
         self._acks: dict[int, set[str]] = {}  # checkpoint -> ranks that acknowledged: senders are counted, not messages
+        self._lacking: dict[int, str] = {}  # checkpoints being published of which a shard was given up
         self._committed: list[int] = []  # checkpoints that count and are kept, oldest first
         self._publishing: int | None = None
         self._ready: int | None = None  # the newest one that waits for the record to be free
         self._fresh = params.slots == "fresh"
-        self._record = _Record(job, params)
+        self._saver = Saver(job, params)
+        self._record = _Record(job, params, self._saver)
 
     def rule_params(self) -> Mapping[str, Any]:
         params = self.params
@@ -216,7 +240,13 @@ class Manifest(Protocol, kind="manifest"):
             self._prune(self.params.keep - 1)
 
     def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
-        self.job.write(placed, self._slot(epoch), epoch, self._saved, from_host=from_host)
+        self._saver.save(
+            placed, self._slot(epoch), epoch, self._saved, self._not_saved, from_host=from_host, wanted=self._wanted
+        )
+
+    def _wanted(self, epoch: int) -> bool:
+        """Whether a checkpoint may still come to count, or counts."""
+        return epoch in self._acks or epoch in self._committed
 
     def snapshot_taken(self, epoch: int) -> None:
         if self.params.publish == "at_snapshot":
@@ -228,12 +258,35 @@ class Manifest(Protocol, kind="manifest"):
     def _saved(self, placed: Placed, epoch: int) -> None:
         """A copy is saved; the rank tells the coordinator once all of its copies are."""
         self.job.saved(placed, epoch)
+        if not self._wanted(epoch):  # abandoned meanwhile: what came too late goes too
+            self._erase_of(placed, epoch)
+            return
         node = placed.node
         left = self._unsaved.pop((node.name, epoch), len(node.parts)) - 1
         if left:
             self._unsaved[node.name, epoch] = left
         else:
             self.job.send("saved", epoch, node, self.job.coordinator, self._acknowledged)
+
+    def _not_saved(self, placed: Placed, epoch: int, errno: str) -> None:
+        """A copy is given up; the coordinator hears of it."""
+        self.job.not_saved(placed, epoch)
+        heard = partial(self._heard_of_failure, errno)
+        self.job.send("failed", epoch, placed.node, self.job.coordinator, heard)
+
+    def _heard_of_failure(self, errno: str, message: Message) -> None:
+        """The checkpoint lacks a shard.  One that counts already cannot be taken back."""
+        epoch = message.epoch
+        if epoch not in self._acks:
+            return
+        if epoch == self._publishing:
+            self._lacking[epoch] = errno
+        elif epoch in self._committed:
+            self._finish(epoch)
+        else:
+            if epoch == self._ready:
+                self._ready = None
+            self._give_up(epoch, errno)
 
     def _acknowledged(self, message: Message) -> None:
         acks = self._acks.get(message.epoch)
@@ -251,14 +304,22 @@ class Manifest(Protocol, kind="manifest"):
         """Name *epoch* in the record, one at a time and never an older one after a newer one."""
         newest = self._committed[-1] if self._committed else 0
         if epoch < max(newest, self._publishing or 0, self._ready or 0):
-            self._give_up(epoch)
+            self._give_up(epoch, _OVERTAKEN)
         elif self._publishing is None:
             self._publishing = epoch
-            self._record.write(epoch, self._published)
+            self._record.write(epoch, self._published, self._not_published)
         else:
             if self._ready is not None:
-                self._give_up(self._ready)
+                self._give_up(self._ready, _OVERTAKEN)
             self._ready = epoch
+
+    def _not_published(self, errno: str) -> None:
+        """The record could not be written: the checkpoint does not count, and a newer one that waits may."""
+        epoch, self._publishing = self._publishing, None
+        assert epoch is not None
+        self._lacking.pop(epoch, None)
+        self._give_up(epoch, errno)
+        self._publish_ready()
 
     def _published(self) -> None:
         epoch, self._publishing = self._publishing, None
@@ -267,8 +328,12 @@ class Manifest(Protocol, kind="manifest"):
         self.job.claim("epoch_committed", epoch, subject=self.job.coordinator.name)
         if self.params.prune == "after_commit":
             self._prune(self.params.keep)
-        if self.params.publish == "after_shards" or len(self._acks.get(epoch, ())) == self._ranks:
+        lacks = self._lacking.pop(epoch, None) is not None  # at_snapshot: a shard was given up, and it counts
+        if self.params.publish == "after_shards" or lacks or len(self._acks.get(epoch, ())) == self._ranks:
             self._finish(epoch)
+        self._publish_ready()
+
+    def _publish_ready(self) -> None:
         if self._ready is not None:
             ready, self._ready = self._ready, None
             self._publish(ready)
@@ -279,10 +344,12 @@ class Manifest(Protocol, kind="manifest"):
         if self._acks.pop(epoch, None) is not None:
             self.job.finished(epoch)
 
-    def _give_up(self, epoch: int) -> None:
-        """A newer checkpoint counts already: this one never will."""
-        self.job.claim("checkpoint_abandoned", epoch, detail="a newer one counts already")
+    def _give_up(self, epoch: int, why: str) -> None:
+        """This checkpoint will never count: a newer one does already, or an error came in its way."""
+        self.job.claim("checkpoint_abandoned", epoch, detail=why)
         self._erase(epoch)
+        for node in self.job.nodes:
+            self._unsaved.pop((node.name, epoch), None)
         if self._acks.pop(epoch, None) is not None:
             self.job.finished(epoch)
 
@@ -291,14 +358,17 @@ class Manifest(Protocol, kind="manifest"):
             self._erase(self._committed.pop(0))
 
     def _erase(self, epoch: int) -> None:
+        for placed in self.job.parts:
+            self._erase_of(placed, epoch)
+
+    def _erase_of(self, placed: Placed, epoch: int) -> None:
         if self._fresh:
-            slot = str(epoch)
-            for placed in self.job.parts:
-                self.world.holdings.erase(placed.device, placed.name, slot)
+            self.world.holdings.erase(placed.device, placed.name, str(epoch))
 
     def tear_down(self) -> None:
         self._unsaved.clear()
         self._acks.clear()
+        self._lacking.clear()
         self._publishing = self._ready = None
         self._record.tear_down()
 

@@ -27,6 +27,8 @@ _LANES = 64  # thread numbers set aside for what one part, or the job, has in fl
 
 _INSTANTS = {
     "struck": "fault",
+    "failed": "failed",
+    "save_failed": "save failed",
     "snapshot_taken": "snapshot taken",
     "epoch_committed": "acknowledged",
     "checkpoint_skipped": "skipped",

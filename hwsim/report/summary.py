@@ -170,6 +170,10 @@ def _costs(result: Result, _topology: Topology | None, page: _Page) -> Iterator[
     for key, label in (("skipped", "Skipped checkpoints"), ("abandoned", "Abandoned checkpoints")):
         if checkpoints.get(key):
             pairs.append((label, words.number(checkpoints[key])))
+    failures = result.get("failures") or {}
+    if failures:
+        told = ", ".join(f"{words.number(count)} with {errno}" for errno, count in failures.items())
+        pairs.append(("Failed operations", f"{told}; {words.number(checkpoints.get('failed_saves', 0))} saves failed"))
     if result.get("ettr") is not None:
         pairs.append(("Time that trains (ETTR)", percent(result["ettr"])))
     messages = result.get("messages") or {}

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hwsim.faults import Fault
 from hwsim.recovery import Outcome
 from hwsim.topology.document import nearest
 from hwsim.topology.spec import Expectation
@@ -73,11 +74,13 @@ _RESULT: Tree = {
         "committed": NUMBER,
         "skipped": NUMBER,
         "abandoned": NUMBER,
+        "failed_saves": NUMBER,
         "snapshots": NUMBER,
         "commit_latency_s": _statistics("mean", "p50", "p99"),
         "stall_s": _statistics("mean"),
         "bound_by": TEXT,
     },
+    "failures": {errno: NUMBER for fault in Fault.registry.values() if (errno := fault.errno) is not None},
     "ettr": NUMBER,
     "messages": {"sent": NUMBER, "delivered": NUMBER, "dropped": NUMBER, "per_checkpoint": NUMBER},
     "links": {
