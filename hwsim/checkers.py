@@ -19,7 +19,7 @@ from typing import Any
 from hwsim.bilateral.judged import judge
 from hwsim.contents import decode
 from hwsim.crash_timeline import Replay, Timeline
-from hwsim.recovery import WHOLE, Handed
+from hwsim.outcomes import HANG, WHOLE, Handed
 from hwsim.trace import EVENTS, Record, Strike, Trace
 
 
@@ -133,7 +133,7 @@ def convergence(trace: Trace, conv: Conv) -> Verdict:
     for record in trace:
         if record.event == "epoch_committed" and (record.epoch or 0) >= conv.epoch:
             claimed = claimed or record
-        elif record.event == "recovered" and claimed is not None:
+        elif record.event == "recovered" and claimed is not None and record.detail != HANG:
             handed = record.epoch if record.detail in (None, WHOLE) else None
             if handed is None or handed < conv.epoch:
                 back = f"checkpoint {handed}" if handed is not None else str(record.detail)
@@ -192,7 +192,7 @@ def agreement(trace: Trace) -> Verdict:
     """
     count = 0
     for record, holding in _with_holdings(trace):
-        if record.event != "recovered":
+        if record.event != "recovered" or record.detail == HANG:
             continue
         count += 1
         handed = Handed(record.detail or WHOLE, record.epoch)
@@ -220,7 +220,7 @@ def acknowledged_survive(trace: Trace) -> Verdict:
         if record.event == "epoch_committed":
             if acknowledged is None or (record.epoch or 0) > (acknowledged.epoch or 0):
                 acknowledged = record
-        elif record.event == "recovered":
+        elif record.event == "recovered" and record.detail != HANG:  # a hang hands back nothing, and takes nothing
             count += 1
             handed = record.epoch if record.detail in (None, WHOLE) else None
             if acknowledged is not None and (handed is None or handed < (acknowledged.epoch or 0)):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hwsim.crash_tally import Interval, Tally
 from hwsim.crash_timeline import RawClass, Timeline
 from hwsim.instants import AllInstants, Instants
-from hwsim.recovery import Outcome
+from hwsim.outcomes import Outcome
 from hwsim.trace import Strike
 
 if TYPE_CHECKING:

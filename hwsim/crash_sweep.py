@@ -21,7 +21,7 @@ from hwsim import crash_monotone
 from hwsim.crash_tally import PS, Interval, Tally
 from hwsim.crash_timeline import RawClass, State, Timeline
 from hwsim.instants import AllInstants, Instants, PoissonInstants, SingleInstants
-from hwsim.recovery import UNSAFE
+from hwsim.outcomes import UNSAFE
 from hwsim.trace import CrashCase, Header, Strike
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from hwsim.crash_timeline import RawClass, State
-from hwsim.recovery import UNSAFE, Outcome
+from hwsim.outcomes import UNSAFE, Outcome
 
 PS = 10**12
 

@@ -23,20 +23,8 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from hwsim.contents import NOTHING, NOTHING_FOR_SURE, TORN, Contents, decode, uppermost
-from hwsim.recovery import (
-    CORRUPT,
-    IN_PLACE_SLOT,
-    MIXED,
-    RULES,
-    WHOLE,
-    DurableState,
-    Handed,
-    Outcome,
-    classify,
-    protected,
-    rules_ask_each_shard,
-    rules_check,
-)
+from hwsim.outcomes import CORRUPT, HANG, MIXED, WHOLE, Handed, Outcome, classify, protected
+from hwsim.recovery import IN_PLACE_SLOT, RULES, DurableState, rules_ask_each_shard, rules_check, view_of
 from hwsim.trace import Strike, Trace
 
 _HOLD, _NEEDS, _DOWN, _UP, _BEGUN, _COMMITTED, _STOPPED, _RECOVERED, _RESUMED = range(9)
@@ -182,7 +170,8 @@ class Timeline:
         self._holds: list[list[int]] = [[] for _ in self.parts]
         self._claims: list[Change | Claim] = []
         self._needs_changes: list[tuple[int, Op]] = []
-        histories: list[list[object]] = [[one.shard < 0] for one in self.parts]
+        views = view_of(header.rule_params)
+        histories: list[list[object]] = [[one.shard < 0, views.get(one.shard)] for one in self.parts]
         for position, op in enumerate(self.ops):
             if op.what == _HOLD:
                 self._holds[op.part].append(position)
@@ -483,7 +472,7 @@ class Replay:
             if self.running:
                 self.running, self.work_base = False, self.work(op.time_ps)
             self.claims_changed = True
-        elif what == _RECOVERED:
+        elif what == _RECOVERED and op.name != HANG:  # a job that hangs is where it was
             self.acknowledged = op.epoch
             if op.name not in (MIXED, CORRUPT):  # those train on, with what is a checkpoint of no cut
                 work = self.cut.get(op.epoch, 0)

@@ -22,7 +22,7 @@ from hwsim.bilateral.judged import LinkJudge, judge
 from hwsim.crash_tally import PS
 from hwsim.crash_timeline import Recovery, Timeline
 from hwsim.faults import Fault
-from hwsim.recovery import Outcome
+from hwsim.outcomes import Outcome
 from hwsim.topology import expectations
 from hwsim.trace import Trace
 
@@ -148,7 +148,7 @@ class _History:
                     stalled_since = None
                 running = running and row.event != "job_stopped"
             elif row.event == "recovered":
-                if row.detail not in ("mixed", "corrupt"):
+                if row.detail not in ("mixed", "corrupt", "hang"):
                     trained = cut.get(epoch, 0)
             elif row.event == "job_resumed":
                 running = True

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hwsim.domain import Operation
     from hwsim.flow import Flow, Pipe
     from hwsim.network import Network, Transfer
-    from hwsim.recovery import Handed
+    from hwsim.outcomes import Handed
 
 _MESSAGE_BYTES = 64  # of payload: what was done, to which checkpoint, by whom
 

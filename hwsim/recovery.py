@@ -8,91 +8,24 @@ The same functions serve the live recovery of a simulation and the judgement of 
 
 Checkpoint 0 is the initial state, which is always re-creatable: a shard that holds nothing holds checkpoint 0.
 
-Not modelled: readers that disagree about what exists (visibility lags of shared file systems);
-a crash inside a recovery.
+A rank whose client may see the common record late asks that client's *view* of it first: a record of its own,
+there only while it is stale.
+
+Not modelled: clients that see shards late (every rank reads what it wrote itself); a crash inside a recovery.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
 from functools import lru_cache
+from itertools import product
 from typing import Any, NamedTuple
 
 from hwsim.contents import NOTHING, NOTHING_FOR_SURE, TORN, Contents
+from hwsim.outcomes import CORRUPT, HANG, MIXED, REFUSED, WHOLE, Handed
 from hwsim.trace import Part
 
 IN_PLACE_SLOT = "0"  # the one slot that in-place writers overwrite, and that a record lies under
-
-WHOLE, MIXED, CORRUPT, REFUSED = "whole", "mixed", "corrupt", "refused"
-
-
-class Handed(NamedTuple):
-    """What a recovery hands back: `whole` (one checkpoint, `epoch`), `mixed`, `corrupt`, or `refused`.
-
-    Whole at epoch 0 is a start from the initial state, without a word about it.
-    """
-
-    kind: str
-    epoch: int | None = None
-
-
-class Outcome(StrEnum):
-    """How what was handed back stands against what was promised: the closed list, worst first."""
-
-    SILENT_MIXED = "silent_mixed"
-    SILENT_CORRUPT = "silent_corrupt"
-    SILENT_RESTART = "silent_restart"
-    LOST_COMMITTED = "lost_committed"
-    CRASH_LOOP = "crash_loop"
-    HANG = "hang"
-    REFUSED = "refused"
-    CORRECT_OLDER = "correct_older"
-    CORRECT_LATEST = "correct_latest"
-
-    @property
-    def severity(self) -> int:
-        """0 for the worst; `min` of several outcomes by it is the worst of them."""
-        return _SEVERITY[self]
-
-    @property
-    def unsafe(self) -> bool:
-        """Whether something acknowledged is lost, or something wrong is handed back unsaid."""
-        return self in UNSAFE
-
-
-_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
-UNSAFE = frozenset((Outcome.SILENT_MIXED, Outcome.SILENT_CORRUPT, Outcome.SILENT_RESTART, Outcome.LOST_COMMITTED))
-
-
-def classify(handed: Handed, *, acknowledged: int, written: int) -> Outcome:
-    """Judge *handed* against the newest checkpoint acknowledged and the newest whose shards may all be there."""
-    if handed.kind == MIXED:
-        return Outcome.SILENT_MIXED
-    if handed.kind == CORRUPT:
-        return Outcome.SILENT_CORRUPT
-    if handed.kind == REFUSED or handed.epoch is None:
-        return Outcome.LOST_COMMITTED if acknowledged > 0 else Outcome.REFUSED
-    if handed.epoch == 0 and acknowledged > 0:
-        return Outcome.SILENT_RESTART
-    if handed.epoch < acknowledged:
-        return Outcome.LOST_COMMITTED
-    return Outcome.CORRECT_OLDER if handed.epoch < written else Outcome.CORRECT_LATEST
-
-
-def protected(handed: Handed, *, acknowledged: int) -> bool:
-    """Whether one whole checkpoint is handed back; the initial state counts only while nothing was acknowledged."""
-    return handed.kind == WHOLE and (handed.epoch != 0 or acknowledged == 0)
-
-
-def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """The worst of them."""
-    return min(outcomes, key=_SEVERITY.__getitem__)
-
-
-def best(outcomes: Iterable[Outcome]) -> Outcome:
-    """The best of them."""
-    return max(outcomes, key=_SEVERITY.__getitem__)
 
 
 class _Step(NamedTuple):
@@ -197,6 +130,7 @@ class DurableState:
         ordered = sorted(parts, key=lambda part: (part.shard, part.copy))
         self.parts: tuple[Part, ...] = tuple(ordered)
         shards = sorted({part.shard for part in ordered if part.shard >= 0})
+        self.numbers = tuple(shards)  # rank -> the number of its shard
         numbers = {shard: index for index, shard in enumerate(shards)}
         weights = weights or {}
         self._weights = [weights.get(shard, 1) for shard in shards]
@@ -406,6 +340,11 @@ class DurableState:
         held: Mapping[int, Contents] = {} if found is None else found.held
         return [held.get(copy, NOTHING_FOR_SURE) for copy in self._copies[shard]]
 
+    def exists(self, rank: int) -> tuple[bool, bool]:
+        """Whether the rank may have nothing anywhere, and whether it may have something somewhere."""
+        held = [found.held.get(copy, NOTHING_FOR_SURE) for found in self._slots.values() for copy in self._copies[rank]]
+        return all(NOTHING in contents for contents in held), any(contents != NOTHING_FOR_SURE for contents in held)
+
     @property
     def may_be_empty(self) -> bool:
         """Whether possibly no shard has anything anywhere."""
@@ -442,32 +381,41 @@ def manifest(state: DurableState, params: Mapping[str, Any]) -> frozenset[Handed
     `slots` ("fresh"): shards lie under their checkpoint's number, or ("in_place") all under one slot;
     `recover_by` ("coordinator"): the whole job falls back to the next older checkpoint still there, or
     ("each_rank") each rank does so by itself;
-    `missing` ("refuse"): what a reader makes of shards without a record, or ("restart") it begins from nothing.
+    `missing` ("refuse"): what a reader makes of shards without a record, or ("restart") it begins from nothing;
+    `views` (none): with each_rank, name of a view -> numbers of the shards whose ranks read it before the record.
 
     A missing shard is always noticed.  Where neither record nor shard exists the job starts from checkpoint 0.
     A torn record that is noticed leads nowhere: refused.  `keep` needs no mention: what was pruned is not there.
+    The record tells a rank its step: ranks that were told different ones, and did not all come to the same
+    checkpoint after all, never meet in a collective, so the job hangs.
     """
-    checksum = bool(params.get("checksum", True))
-    in_slot = params.get("slots", "fresh") == "in_place"
-    by_rank = params.get("recover_by", "coordinator") == "each_rank"
     handed: set[Handed] = set()
-    for named in state.record(str(params.get("record", "manifest")), checked=checksum):
-        if named == TORN:
-            handed.add(Handed(REFUSED if checksum else CORRUPT))
-        elif named == NOTHING or named == 0:
-            if params.get("missing", "refuse") == "restart" or state.may_be_empty:
-                handed.add(Handed(WHOLE, 0))
-            if params.get("missing", "refuse") != "restart" and state.may_have_entries:
-                handed.add(Handed(REFUSED))
-        else:
-            chain = [(named, IN_PLACE_SLOT)] if in_slot else [(e, str(e)) for e in state.slots_down_from(named)]
-            if by_rank:
-                handed |= _each_rank(state, chain, checksum)
-            elif checksum:
-                handed |= _checked_fallback(state, chain)
-            else:
-                handed |= _unchecked_fallback(state, chain)
+    views = params.get("views") if params.get("recover_by") == "each_rank" else None
+    for named in state.record(str(params.get("record", "manifest")), checked=bool(params.get("checksum", True))):
+        handed |= _viewed(state, named, views, params) if views else _told_all(state, named, params)
     return frozenset(handed)
+
+
+def _told_all(state: DurableState, named: int, params: Mapping[str, Any]) -> set[Handed]:
+    """What comes of a record that says *named* to every rank."""
+    checksum = bool(params.get("checksum", True))
+    if named == TORN:
+        return {Handed(REFUSED if checksum else CORRUPT)}
+    if named in (NOTHING, 0):
+        restart = params.get("missing", "refuse") == "restart"
+        handed = {Handed(WHOLE, 0)} if restart or state.may_be_empty else set()
+        return handed | ({Handed(REFUSED)} if state.may_have_entries and not restart else set())
+    chain = _chain(state, named, params)
+    if params.get("recover_by", "coordinator") == "each_rank":
+        return _each_rank(state, chain, checksum)
+    return _checked_fallback(state, chain) if checksum else _unchecked_fallback(state, chain)
+
+
+def _chain(state: DurableState, named: int, params: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """The checkpoints to try from *named* on, newest first, each with the slot that it lies under."""
+    if params.get("slots", "fresh") == "in_place":
+        return [(named, IN_PLACE_SLOT)]
+    return [(epoch, str(epoch)) for epoch in state.slots_down_from(named)]
 
 
 def _checked_fallback(state: DurableState, chain: Sequence[tuple[int, str]]) -> set[Handed]:
@@ -501,25 +449,65 @@ def _each_rank(state: DurableState, chain: Sequence[tuple[int, str]], checksum: 
     """Every rank goes down the chain by itself; one that finds nothing stops the job."""
     if chain and checksum and state.checked(chain[0][1], chain[0][0])[1]:
         return {Handed(WHOLE, chain[0][0])}
-    ends = []
-    for shard in state.ranks:
-        found: set[int] = set()
-        for epoch, slot in chain:
-            if checksum:
-                copies = state.copies(shard, slot)
-                if any(epoch in copy for copy in copies):
-                    found.add(epoch)
-                if any(len(copy) == 1 and epoch in copy for copy in copies):
-                    break
-            else:
-                reading = state.reading(shard, slot)
-                found |= reading - NOTHING_FOR_SURE
-                if NOTHING not in reading:
-                    break
+    return _together([_ends(state, rank, chain, checksum) for rank in state.ranks], state.shards)
+
+
+def _ends(state: DurableState, rank: int, chain: Sequence[tuple[int, str]], checksum: bool) -> set[int]:
+    """Every checkpoint that one rank may come to down the chain."""
+    found: set[int] = set()
+    for epoch, slot in chain:
+        if checksum:
+            copies = state.copies(rank, slot)
+            if any(epoch in copy for copy in copies):
+                found.add(epoch)
+            if any(len(copy) == 1 and epoch in copy for copy in copies):
+                return found
         else:
-            found.add(_STOPS)
-        ends.append(found)
-    return _together(ends, state.shards)
+            reading = state.reading(rank, slot)
+            found |= reading - NOTHING_FOR_SURE
+            if NOTHING not in reading:
+                return found
+    found.add(_STOPS)
+    return found
+
+
+def view_of(params: Mapping[str, Any]) -> dict[int, str]:
+    """The view that a rank asks before the record, by the number of its shard."""
+    return {shard: view for view, shards in (params.get("views") or {}).items() for shard in shards}
+
+
+def _viewed(state: DurableState, common: int, views: Iterable[str], params: Mapping[str, Any]) -> set[Handed]:
+    """What comes of a record that says *common* to every rank whose client's view of it is not stale."""
+    handed: set[Handed] = set()
+    asks = view_of(params)
+    names = list(views)
+    for seen in product(*(state.record(view, checked=False) for view in names)):  # a view is hardly ever in doubt
+        stale = {view: told for view, told in zip(names, seen, strict=True) if told != NOTHING}
+        told_each = [_as_told(stale.get(asks.get(number, ""), common)) for number in state.numbers]
+        if len(set(told_each)) == 1:
+            handed |= _told_all(state, told_each[0], params)
+        else:
+            ends = [_ends_of(state, rank, told, params) for rank, told in enumerate(told_each)]
+            handed |= _together(ends, state.shards, apart=HANG)
+    return handed
+
+
+def _as_told(named: int) -> int:
+    """A record that is not there and one that names checkpoint 0 say the same."""
+    return 0 if named == NOTHING else named
+
+
+def _ends_of(state: DurableState, rank: int, told: int, params: Mapping[str, Any]) -> set[int]:
+    """Every checkpoint that one rank may come to that was told *told*, others being told otherwise."""
+    checksum = bool(params.get("checksum", True))
+    if told == TORN:
+        return {_STOPS if checksum else TORN}
+    if told == 0:
+        if params.get("missing", "refuse") == "restart":
+            return {0}
+        may_be_empty, may_exist = state.exists(rank)
+        return ({0} if may_be_empty else set()) | ({_STOPS} if may_exist else set())
+    return _ends(state, rank, _chain(state, told, params), checksum)
 
 
 def _oldest_each(state: DurableState) -> set[Handed]:
@@ -543,8 +531,11 @@ def _oldest_each(state: DurableState) -> set[Handed]:
     return _together(ends, state.shards)
 
 
-def _together(ends: Sequence[set[int]], ranks: int) -> set[Handed]:
-    """What the job makes of *ranks* ranks that end independently, each at one of its possible ends."""
+def _together(ends: Sequence[set[int]], ranks: int, apart: str = MIXED) -> set[Handed]:
+    """What the job makes of *ranks* ranks that end independently, each at one of its possible ends.
+
+    *apart*: what it is where they end at different checkpoints.
+    """
     handed = set()
     if any(_STOPS in found for found in ends):
         handed.add(Handed(REFUSED))
@@ -555,7 +546,7 @@ def _together(ends: Sequence[set[int]], ranks: int) -> set[Handed]:
     epochs = [{end for end in found if end >= 0} for found in ends]
     handed |= {Handed(WHOLE, epoch) for epoch in set.intersection(*epochs)}
     if ranks > 1 and all(epochs) and len(set.union(*epochs)) > 1:
-        handed.add(Handed(MIXED))
+        handed.add(Handed(apart))
     return handed
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from naive_reader import brute
 
 from hwsim.contents import NOTHING, TORN, Contents, decode
-from hwsim.recovery import Handed, Outcome
+from hwsim.outcomes import Handed, Outcome
 from hwsim.trace import Header, Part, Strike, Trace
 
 
@@ -58,7 +58,7 @@ def at(trace: Trace, strike: Strike, instant: int) -> Found:
             acknowledged = max(acknowledged, row.epoch or 0)
         if row.event == "job_stopped":
             running = False
-        if row.event == "recovered":
+        if row.event == "recovered" and row.detail != "hang":
             acknowledged = row.epoch or 0
             if row.detail not in ("mixed", "corrupt"):
                 work = cut.get(row.epoch or 0, 0)
@@ -143,6 +143,8 @@ def _judge(handed: Handed, acknowledged: int, written: int) -> str:
         return "silent_mixed"
     if handed.kind == "corrupt":
         return "silent_corrupt"
+    if handed.kind == "hang":
+        return "hang"
     if handed.kind == "refused":
         return "lost_committed" if acknowledged else "refused"
     assert handed.epoch is not None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwsim.contents import NOTHING, TORN, Contents
-from hwsim.recovery import Handed
+from hwsim.outcomes import Handed
 from hwsim.trace import Part
 
 Key = tuple[str, str]
@@ -40,20 +40,47 @@ def naive(rule: str, params: Mapping[str, Any], parts: list[Part], lies: Mapping
             return Handed("corrupt")
         return Handed("whole", ends[0]) if len(set(ends)) == 1 else Handed("mixed")
 
+    def apart(told: Mapping[int, int]) -> Handed:
+        """Ranks that were told different things, each by itself."""
+        ends = []
+        for s, named in told.items():
+            slots = [(named, "0")] if params.get("slots") == "in_place" else [(e, str(e)) for e in range(named, 0, -1)]
+            if named == TORN:
+                ends.append(NOTHING if checksum else TORN)
+            elif named == 0:
+                own = [c for (p, _), c in lies.items() if p in shards[s] and c not in (NOTHING, 0)]
+                ends.append(NOTHING if own and params.get("missing") != "restart" else 0)
+            elif checksum:
+                ends.append(next((e for e, slot in slots if e in copies(s, slot)), NOTHING))
+            else:
+                ends.append(next((first(s, slot) for _, slot in slots if first(s, slot) != NOTHING), NOTHING))
+        if NOTHING in ends:
+            return Handed("refused")
+        found = judge(ends)
+        return Handed("hang") if found.kind == "mixed" else found
+
     if rule == "in_place" and params.get("slots") == "fresh":
         found = [[c for slot in ("1", "2", "3") if (c := first(s, slot)) >= 0] for s in shards]
         return judge([whole[0] if whole else 0 for whole in found])
     if rule == "in_place":
         return judge([max(0, first(s, "0")) if first(s, "0") != TORN else TORN for s in shards])
     checksum, by_rank = params.get("checksum", True), params.get("recover_by") == "each_rank"
-    records = [lies.get((p.name, "0"), NOTHING) for p in sorted(parts, key=lambda p: p.copy) if p.shard < 0]
+    named_parts = [p.name for p in sorted(parts, key=lambda p: p.copy) if p.name.startswith("manifest")]
+    records = [lies.get((name, "0"), NOTHING) for name in named_parts]
     existing = [r for r in records if r != NOTHING]
     if checksum:
         intact = [r for r in existing if r != TORN]
-        if existing and not intact:
-            return Handed("refused")
-        existing = intact
-    if not existing:
+        existing = intact or existing
+    stale = {s: lies.get((view, "0"), NOTHING) for view, ranks in params.get("views", {}).items() for s in ranks}
+    if by_rank and any(told != NOTHING for told in stale.values()):
+        common = existing[0] if existing else 0
+        told = {s: common if stale.get(s, NOTHING) == NOTHING else stale[s] for s in shards}
+        if len(set(told.values())) > 1:
+            return apart(told)
+        existing = list(told.values())[:1]
+    if checksum and TORN in existing:
+        return Handed("refused")
+    if not existing or existing[0] == 0:
         empty = not any(c != NOTHING for (p, _), c in lies.items() if p.startswith("shard"))
         return Handed("whole", 0) if empty or params.get("missing") == "restart" else Handed("refused")
     if existing[0] == TORN:

@@ -21,7 +21,7 @@ from hwsim.crash_sweep import instants_of, standard_errors, sweep, sweep_strike
 from hwsim.crash_tally import Tally
 from hwsim.crash_timeline import INDETERMINATE, RawClass, Timeline, newest_of
 from hwsim.instants import AllInstants, PoissonInstants, SingleInstants
-from hwsim.recovery import Outcome
+from hwsim.outcomes import Outcome
 from hwsim.trace import CrashCase, Header, Part, Record, Strike, Trace
 
 S = 10**12
@@ -181,7 +181,9 @@ def small_traces(draw: st.DrawFn, doubts: int = 6) -> tuple[Trace, Strike]:
         for c in range(copies)
     ]
     parts.append(Part("manifest", -1, 0, "h", "d0", ("d0:cache", "d0:media"), 1))
+    parts.append(Part("far", -1, 0, "h", "d0", ("c:view",), 1))  # what a client believes the record to be
     places = {f"d{i}:{kind}": (f"d{i}:{kind}",) for i in range(2) for kind in ("cache", "media")}
+    places["c:view"] = ("c:kernel",)
     rows = []
     count = 0
     for _ in range(draw(st.integers(0, 22))):
@@ -204,17 +206,18 @@ def small_traces(draw: st.DrawFn, doubts: int = 6) -> tuple[Trace, Strike]:
         else:
             name = {"begun": "checkpoint_begun", "committed": "epoch_committed", "down": "stopped", "up": "restored",
                     "stop": "job_stopped", "back": "recovered", "on": "job_resumed"}[event]
-            detail = draw(st.sampled_from(["whole", "mixed", "refused"])) if event == "back" else None
-            epoch_of = None if detail in ("mixed", "refused") else epoch
+            detail = draw(st.sampled_from(["whole", "mixed", "refused", "hang"])) if event == "back" else None
+            epoch_of = None if detail in ("mixed", "refused", "hang") else epoch
             rows.append(Record(time_ps, name, draw(st.sampled_from(["d0", "d1"])), epoch=epoch_of, detail=detail))
     rule = draw(st.sampled_from(["in_place", "manifest"]))
     params = {"slots": "fresh" if fresh else "in_place", "checksum": draw(st.booleans()),
-              "recover_by": draw(st.sampled_from(["coordinator", "each_rank"]))}
+              "recover_by": draw(st.sampled_from(["coordinator", "each_rank"])),
+              "views": draw(st.sampled_from([{}, {"far": [1]}, {"far": [0, 1]}]))}
     doubts = {"d0:cache": ("d0:link",), "d1:media": ("d0:link", "d0:media")} if draw(st.booleans()) else {}
     head = header(parts, places, horizon_ps=60, warm_up_ps=2 * draw(st.integers(0, 10)), rule=rule, rule_params=params,
                   participants=("d0",), doubts=doubts)
     takes = [(), ("d0:cache",), ("d0:cache", "d1:cache"), ("d0:media", "d0:cache"), ("d1:media",), ("d0:link",),
-             ("d0:link", "d1:media")]
+             ("d0:link", "d1:media"), ("c:kernel",)]
     return in_order(head, rows), Strike("s", draw(st.sampled_from(takes)))
 
 
@@ -239,7 +242,7 @@ def test_sweep_equals_judging_every_instant(case: tuple[Trace, Strike]) -> None:
 
 def doubled(trace: Trace, strike: Strike) -> tuple[Trace, Strike]:
     """Every shard twice, on devices of their own that fare as the first ones do."""
-    twin = {"d0": "e0", "d1": "e1"}
+    twin = {"d0": "e0", "d1": "e1", "c": "c"}
 
     def device(place: str) -> str:
         name, colon, kind = place.partition(":")
@@ -263,7 +266,10 @@ def doubled(trace: Trace, strike: Strike) -> tuple[Trace, Strike]:
             tokens = json.dumps([device(token) for token in json.loads(record.detail or "")])
             rows.append(record._replace(peer=device(record.peer or ""), detail=tokens))
     takes = (*strike.takes, *map(device, strike.takes))
-    return in_order(dataclasses.replace(head, parts=tuple(parts), places=places), rows), Strike("s", takes)
+    views = {view: [*shards, *(shard + 2 for shard in shards)] for view, shards in head.rule_params["views"].items()}
+    params = {**head.rule_params, "views": views}
+    head = dataclasses.replace(head, parts=tuple(parts), places=places, rule_params=params)
+    return in_order(head, rows), Strike("s", takes)
 
 
 @settings(max_examples=60, deadline=None)

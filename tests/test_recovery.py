@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from naive_reader import Key, brute, parts_of
 
 from hwsim.contents import NOTHING, TORN, Contents, either, whole
-from hwsim.recovery import RULES, DurableState, Handed, Outcome, best, classify, protected, worst
+from hwsim.outcomes import Handed, Outcome, best, classify, protected, worst
+from hwsim.recovery import RULES, DurableState
 from hwsim.trace import Part
 
 PARAMS = [
@@ -64,6 +65,25 @@ def test_rules_over_one_slot_return_exactly_what_some_resolution_gives(world: An
     state = DurableState.holding(parts, may)
     assert RULES["manifest"](state, params) == brute("manifest", params, parts, may)
     assert RULES["in_place"](state, {}) == brute("in_place", {}, parts, may)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(worlds(fresh=True), worlds(fresh=False)), st.data())
+def test_stale_views_return_exactly_what_some_resolution_gives(world: Any, data: st.DataObject) -> None:
+    parts, may = world
+    shards = sorted({part.shard for part in parts if part.shard >= 0})
+    slots = "fresh" if any(slot != "0" for _, slot in may) else "in_place"
+    views: dict[str, list[int]] = {}
+    for shard in shards:
+        views.setdefault(data.draw(st.sampled_from(["near", "far", "none"])), []).append(shard)
+    views.pop("none", None)
+    for view in views:
+        parts = [*parts, Part(view, -1, 0, "host", "m", ("m:view",), 1)]
+        told = st.frozensets(st.sampled_from([NOTHING, 0, 1, 2]), min_size=1, max_size=2)
+        may = {**may, (view, "0"): data.draw(told)}
+    params = {**data.draw(st.sampled_from([p for p in PARAMS if p["slots"] == slots])), "views": views}
+    state = DurableState.holding(parts, may)
+    assert RULES["manifest"](state, params) == brute("manifest", params, parts, may)
 
 
 @settings(max_examples=150, deadline=None)
@@ -120,6 +140,7 @@ def test_written_is_the_newest_checkpoint_every_shard_may_hold() -> None:
         (Handed("refused"), 0, 1, Outcome.REFUSED),
         (Handed("mixed"), 3, 3, Outcome.SILENT_MIXED),
         (Handed("corrupt"), 0, 0, Outcome.SILENT_CORRUPT),
+        (Handed("hang"), 3, 3, Outcome.HANG),
     ],
 )
 def test_classification(handed: Handed, acknowledged: int, written: int, outcome: Outcome) -> None:
@@ -150,3 +171,15 @@ def test_a_rank_that_falls_back_alone_mixes() -> None:
     assert RULES["manifest"](state, {}) == {Handed("whole", 1)}
     assert RULES["manifest"](state, {"recover_by": "each_rank"}) == {Handed("mixed")}
     assert RULES["manifest"](state, {"checksum": False}) == {Handed("corrupt")}
+
+
+def test_ranks_told_different_checkpoints_hang_and_a_coordinator_tells_them_one() -> None:
+    parts = [*parts_of(2), Part("far", -1, 0, "host", "m", ("m:view",), 1)]
+    held = {("manifest", "0"): whole(2), ("far", "0"): whole(1)}
+    held |= {(f"shard{s}", str(e)): whole(e) for s in (0, 1) for e in (1, 2)}
+    state = DurableState.holding(parts, held)
+    each = {"recover_by": "each_rank", "views": {"far": [1]}}
+    assert RULES["manifest"](state, each) == {Handed("hang")}
+    assert RULES["manifest"](state, {**each, "recover_by": "coordinator"}) == {Handed("whole", 2)}
+    state.set("far", "0", None)
+    assert RULES["manifest"](state, each) == {Handed("whole", 2)}

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.contents import NOTHING, Contents, decode, uppermost
-from hwsim.recovery import RULES, DurableState, Handed
+from hwsim.outcomes import Handed
+from hwsim.recovery import RULES, DurableState
 from hwsim.simulation import simulate
 from hwsim.topology.spec import FaultSpec, Topology, WhatIfSpec
 from hwsim.trace import Header, Trace

@@ -132,7 +132,8 @@ class History:
             elif event == "struck":
                 self.strikes.append(Mark(time_ps, f"{row.subject}: {row.detail} of {row.peer}".replace("_", " ")))
             elif event == "recovered":
-                self.recoveries.append(Mark(time_ps, f"recovered checkpoint {epoch} ({row.detail})"))
+                what = f"checkpoint {epoch}" if epoch is not None else "nothing"
+                self.recoveries.append(Mark(time_ps, f"recovered {what} ({row.detail})"))
             if event == "job_stopped" and down is None:
                 down = time_ps
             elif event == "job_resumed" and down is not None:

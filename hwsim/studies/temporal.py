@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.contents import decode
-from hwsim.recovery import MIXED, RULES, WHOLE, DurableState, Handed
+from hwsim.outcomes import MIXED, WHOLE, Handed
+from hwsim.recovery import RULES, DurableState
 from hwsim.studies import closed_forms as forms
 from hwsim.studies.evidence import Evidence, Finding, Verdict, unless_contradicted
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwsim.faults import Fault
-from hwsim.recovery import Outcome
+from hwsim.outcomes import Outcome
 from hwsim.topology.document import nearest
 from hwsim.topology.spec import Expectation
 

@@ -5,7 +5,10 @@ what comes due while training stands still is not due any more.  Synchronous: tr
 checkpoint is saved.  Asynchronous: it stands while every rank copies its state to host memory, and
 the copy is saved while training goes on.  Checkpoints are numbered by attempt, and no number is used twice.
 
-Source: PyTorch Distributed Checkpoint, save and async_save, for the two modes.
+A recovery that hangs (ranks chose different checkpoints) is killed after `hang_timeout`, and asked for again.
+
+Source: PyTorch Distributed Checkpoint, save and async_save, for the two modes; torch.distributed,
+init_process_group, for the time until a collective that does not end aborts the job.
 
 Not modelled: the training itself; a snapshot that shares the GPU's copy engine with training.
 """
@@ -19,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from hwsim.outcomes import HANG, Handed
 from hwsim.quantities import Duration, Params, Size
-from hwsim.recovery import RULES, DurableState, Handed
+from hwsim.recovery import RULES, DurableState
 from hwsim.workloads import JobWorkload
 
 if TYPE_CHECKING:
@@ -47,6 +51,11 @@ class Restart(Params):
         default=True, description="whether reading the checkpoint back takes time (bytes over bandwidth)"
     )
     init: Duration = Field(default=0, description="time to start the program once the state is loaded")
+    hang_timeout: Duration = Field(
+        default=600 * 10**12,
+        gt=0,
+        description="until ranks that wait for each other are killed and start again; 10min is PyTorch's for NCCL",
+    )
 
 
 class Shards(Params):
@@ -312,11 +321,15 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
         try:
             yield env.timeout(restart.detect)
             self._tear_down()
-            while self._down:
-                self._all_up = env.event()
-                yield self._all_up
-            handed = self._ask()
-            self.job.claim("recovered", handed.epoch, detail=handed.kind)
+            while True:
+                while self._down:
+                    self._all_up = env.event()
+                    yield self._all_up
+                handed = self._ask()
+                self.job.claim("recovered", handed.epoch, detail=handed.kind)
+                if handed.kind != HANG:
+                    break
+                yield env.timeout(restart.hang_timeout)
             self.protocol.resume(handed)
             yield env.timeout((self.job.load_ps() if restart.load else 0) + restart.init)
         except simpy.Interrupt:
