@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from hwsim.network import Network
     from hwsim.topology.spec import DeviceSpec, ShardSpec, Topology
 
+    _Way = tuple[tuple[Pipe, ...], int, tuple[str, ...]]  # pipes, latency (ps), devices
+
 
 def load_kinds() -> None:
     """Import every kind of device, protocol and workload, so that the registries know them."""
@@ -117,8 +119,7 @@ class Building:
                 size_bytes=shard.size_bytes, into=shard.into, sync=shard.sync, lead_ps=lead,
                 uses=frozenset((shard.device,)), uses_from_host=frozenset((shard.device,)),
             )  # fmt: skip
-        pipes, latency, crossed = self._way(node.endpoint, shard.device)
-        store = self._remote(node.endpoint, shard.device, shard.into, shard.sync) or store
+        store, pipes, latency, crossed = self._reach(node.endpoint, shard.device, shard.into, shard.sync)
         memory = _pipe(self.world.domains[node.endpoint], "memory")
         uses = frozenset((node.endpoint, shard.device, *crossed))
         return Placed(
@@ -128,7 +129,19 @@ class Building:
             uses=uses | {node.name}, uses_from_host=uses,
         )  # fmt: skip
 
-    def _way(self, host: str, device: str) -> tuple[tuple[Pipe, ...], int, tuple[str, ...]]:
+    def _reach(self, endpoint: str, device: str, into: str, sync: str) -> tuple[Any, *_Way]:
+        """A store as the processes on a host reach it; pipes, latency (ps) and devices on the way to it.
+
+        A client of a shared store knows its own way: what its processes write goes into its cache, or is awaited there.
+        """
+        store = self.world.domains[device]
+        pipes, latency, crossed = self._way(endpoint, device)
+        mount = getattr(store, "mount", None)
+        if mount is not None:
+            return mount(self.world.domains[endpoint], pipes, latency), (), 0, crossed
+        return self._remote(endpoint, device, into, sync) or store, pipes, latency, crossed
+
+    def _way(self, host: str, device: str) -> _Way:
         """Pipes, latency (ps) and devices between a host's memory and a store."""
         store = self.world.domains[device]
         if store.name == host or store.host == host or self.network is None:
@@ -178,16 +191,17 @@ class Building:
         else:
             node = self.world.domains[coordinator.endpoint].node
             device = f"{node}/{to}" if f"{node}/{to}" in self.world.domains else to
-        store = self.world.domains[device]
+        store: Any = self.world.domains[device]
         beside = first is not None and first.device == device
         into = first.into if first is not None and beside else "media"
         if sync is None:
             sync = first.sync if first is not None and beside else "flush"
         abstract = store.kind == "abstract"
-        pipes, latency, crossed = ((), 0, ()) if abstract else self._way(coordinator.endpoint, device)
-        uses = frozenset((coordinator.endpoint, device, *crossed))
+        way: _Way = ((), 0, ())
         if not abstract:
-            store = self._remote(coordinator.endpoint, device, into, sync) or store
+            store, *way = self._reach(coordinator.endpoint, device, into, sync)  # type: ignore[assignment]
+        pipes, latency, crossed = way
+        uses = frozenset((coordinator.endpoint, device, *crossed))
         self.world.holdings.stacks.setdefault(part, _as_store(store).stack_for(into))
         return Placed(
             part, node=coordinator, index=-1, shard=-1, store=_as_store(store), device=device, size_bytes=size_bytes,
@@ -216,7 +230,9 @@ class Building:
             back: tuple[Pipe, ...] = ()
             if self.network is not None and placed.writer and store.host != host.name:
                 back = self.network.pipes(store.name, host.name)
-            crossed = (*_pipe(store, "read_pipe"), *_pipe(store, "memory"), *back, *_pipe(host, "memory"))
+            client: object = placed.store
+            own = _pipe(client, "read_pipe") if client is not store else ()  # of a client of a shared store
+            crossed = (*_pipe(store, "read_pipe"), *own, *_pipe(store, "memory"), *back, *_pipe(host, "memory"))
             for pipe in (*crossed, *_pipe(domains[placed.node.name], "h2d")):
                 load[pipe] = load.get(pipe, 0) + placed.size_bytes
         return max(
@@ -268,7 +284,7 @@ def _as_store(device: PersistenceDomain) -> Store:
     return device  # type: ignore[return-value]
 
 
-def _pipe(device: PersistenceDomain, name: str) -> tuple[Pipe, ...]:
+def _pipe(device: object, name: str) -> tuple[Pipe, ...]:
     """The pipe of that name, if the device has one."""
     pipe = getattr(device, name, None)
     return () if pipe is None else (pipe,)

@@ -7,25 +7,29 @@ Not modelled: metadata; blocks, and so rounding; files that grow as they are wri
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hwsim.domain import Holdings
+from typing import Protocol
 
 File = tuple[str, str]  # part, slot
+
+
+class Files(Protocol):
+    """Whoever knows which files there are."""
+
+    def exists(self, part: str, slot: str) -> bool:
+        """Whether there is such a file."""
 
 
 class FileSpace:
     """Room for files of `size_bytes` in all; None: never full by itself."""
 
-    def __init__(self, holdings: Holdings, size_bytes: int | None) -> None:
+    def __init__(self, files: Files, size_bytes: int | None) -> None:
         self.size_bytes = size_bytes
-        self._holdings = holdings
+        self._there = files
         self._files: dict[File, int] = {}
 
     def lacks(self, part: str, slot: str, size_bytes: int) -> int:
         """How many bytes a write of so many needs beside what its file has already."""
-        there = self._files.get((part, slot), 0) if self._holdings.exists(part, slot) else 0
+        there = self._files.get((part, slot), 0) if self._there.exists(part, slot) else 0
         return max(size_bytes - there, 0)
 
     def take(self, part: str, slot: str, size_bytes: int) -> bool:
@@ -39,7 +43,7 @@ class FileSpace:
 
     def used_bytes(self) -> int:
         """What the files that exist take: a crash may have left none of one that was under way."""
-        self._files = {file: size for file, size in self._files.items() if self._holdings.exists(*file)}
+        self._files = {file: size for file, size in self._files.items() if self._there.exists(*file)}
         return sum(self._files.values())
 
     def give_back(self, part: str, slot: str) -> None:

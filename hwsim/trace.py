@@ -29,11 +29,13 @@ EVENTS: Mapping[str, tuple[str, str]] = {
     "erased": ("fact", "the place holds no such key any more (deleted, evicted, or moved below)"),
     "lost": ("fact", "a crash took the place's content"),
     "torn": ("fact", "a crash or an abandoned write left a mix behind"),
+    "stale": ("fact", "a client takes an old record for the current one (place: what it believes)"),
     # devices and links
     "struck": ("fact", "a fault (subject) of a kind (detail) struck a target (peer)"),
     "stopped": ("fact", "a domain stopped serving (detail: the crash kind)"),
     "restored": ("fact", "a domain serves again"),
     "failed": ("fact", "an operation of a device that lives failed (peer: write or sync; detail: errno)"),
+    "orphaned": ("fact", "parts of an upload that nobody will complete stay in an object store, and nobody sees them"),
     "dependence_changed": ("fact", "what a place needs to keep its content changed (detail: JSON list)"),
     "firmware_activated": ("fact", "a device runs another image from now on (detail: the image; peer: its slot)"),
     "sent": ("fact", "a message left its sender (peer: receiver; detail: kind)"),

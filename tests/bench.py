@@ -16,6 +16,7 @@ from hwsim.trace import Record
 
 PS = builders.PS
 US = 10**6  # ps
+MS = 10**9  # ps
 MIB = 1 << 20
 
 HOST: Mapping[str, Any] = {"memory_bandwidth": "100GB/s", "reboot_time": "10s"}
@@ -47,6 +48,10 @@ class Bench:
         node = name.partition("/")[0]
         made = builders.device(name, kind, node, **params).params
         return PersistenceDomain.registry[kind](self.world, name, made, node=node, host=f"{node}/host")
+
+    def outside(self, name: str, kind: str, **params: Any) -> Any:
+        """A device that sits in no node."""
+        return PersistenceDomain.registry[kind](self.world, name, builders.device(name, kind, None, **params).params)
 
     # time
 

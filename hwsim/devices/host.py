@@ -124,11 +124,11 @@ class Host(PersistenceDomain, kind="host"):
         self._dirty: dict[tuple[str, str], _Copy] = {}  # files with pages that are not on their drive
         self._unwritten: dict[tuple[str, str], str] = {}  # files whose pages were lost, until a sync says so: errno
 
-    def page_cache_of(self, drive: str) -> str:
-        """The page cache over the files of *drive*, which needs that drive: its dirty pages are useless without."""
+    def page_cache_of(self, drive: str, beneath: Sequence[str] = ("power", "media")) -> str:
+        """The page cache over the files of *drive*, whose aspects *beneath* it needs: without them it is of no use."""
         if drive not in self._page_caches:
             key = drive.rpartition("/")[2]
-            needs = ["kernel", "power", f"{drive}:power", f"{drive}:media"]
+            needs = ["kernel", "power", *(f"{drive}:{aspect}" for aspect in beneath)]
             self._page_caches[drive] = self.add_place(f"page_cache.{key}", needs)
         return self._page_caches[drive]
 

@@ -9,6 +9,9 @@ while its record is in doubt, provided that flushes are honest, `publish` is aft
 atomic block or a rename keeps the record from being torn.  Blocks: while the coordinator is down no new
 checkpoint is committed; the old one stays usable.  Messages: one a rank and checkpoint.
 
+On a store whose clients see a replaced record late, ranks that look for it by themselves may choose different
+checkpoints (`recover_by: each_rank`, `read: cached`): the job hangs, and nothing is lost.
+
 Source: the pattern of "write a new file, fsync, rename a pointer" in databases (Gray and Reuter, Transaction
 Processing, 1993, shadow copies), and of checkpoint libraries that keep a `latest` file.
 
@@ -18,27 +21,28 @@ that is given up abandons its checkpoint too; what then lies under the record's 
 rename the old record, with in_place the old one in doubt, with remove_then_rename nothing, and with truncate, as
 open(path, "w") does it, an empty file.
 
-Not modelled: the time that deletes take; a second coordinator; a reader's cache.
+Not modelled: the time that deletes take; a second coordinator; ranks that see a shard late.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
 from hwsim import quantities
-from hwsim.contents import whole
+from hwsim.contents import NOTHING, TORN, surely, whole
 from hwsim.protocol import Job, Message, Protocol, domain_of
 from hwsim.quantities import Delay, Duration, Size
 from hwsim.saving import ErrorParams, Saver
+from hwsim.stale_views import StaleViews
 from hwsim.trace import Part
 
 if TYPE_CHECKING:
+    from hwsim.outcomes import Handed
     from hwsim.protocol import Placed
-    from hwsim.recovery import Handed
 
 RECORD = "manifest"  # the record's part, and the slot it lies under
 _SLOT = "0"
@@ -56,10 +60,17 @@ class ManifestRecord(quantities.Params):
         description="device that holds the record; default: where the coordinator's first shard goes",
     )
     size: Size = Field(default=4096, gt=0, description="size of the record")
-    replace: Literal["in_place", "truncate", "rename", "remove_then_rename"] = Field(
+    replace: Literal["in_place", "truncate", "rename", "remove_then_rename", "if_match"] = Field(
         default="rename",
         description="in_place overwrites the block; truncate empties the file and then writes it; rename syncs a new "
-        "file, then renames it over the old one; remove_then_rename deletes the old one first",
+        "file, then renames it over the old one; remove_then_rename deletes the old one first; an object store knows "
+        "in_place (a PUT, the default there) and if_match (a PUT that fails unless the object is what this "
+        "coordinator put last)",
+    )
+    read: Literal["cached", "fresh"] = Field(
+        default="cached",
+        description="how ranks that choose for themselves look for it: cached asks exists(), stat() or a listing, "
+        "which a client or store may answer late; fresh opens it",
     )
     sync: Literal["none", "flush", "fua", "completion"] | None = Field(
         default=None,
@@ -130,23 +141,56 @@ class _Record:
         stack = self._placed.store.stack_for(self._placed.into)
         self._rests = stack[-1]
         self.part = Part(RECORD, -1, 0, job.coordinator.name, self._placed.device, stack, self._placed.size_bytes)
+        self._seen = NOTHING  # the object that a conditional PUT may replace
+        if self._params.replace == "if_match":
+            for placed in (self._placed, self._name):
+                placed.store = cast(Any, placed.store).compare_and_swap(lambda: self._seen)
+        self.views = self._stale_views() if params.recover_by == "each_rank" and self._params.read == "cached" else None
+
+    def _stale_views(self) -> StaleViews | None:
+        """What the clients of other hosts still believe of it, where its store lets them."""
+        lag = getattr(self._placed.store, "lag", None)
+        if lag is None:
+            return None
+        hosts = dict.fromkeys(node.endpoint for node in self.job.nodes)
+        hosts.pop(self.job.coordinator.endpoint, None)  # who replaces it knows
+        return StaleViews(self.world.domains[self._placed.device], lag, RECORD, _SLOT, hosts)
 
     def write(self, epoch: int, then: Callable[[], None], given_up: Callable[[str], None]) -> None:
         """Let the record name *epoch*; *then* once it durably does, or *given_up* with the errno."""
         replace = self._params.replace
+        if self.views is not None:
+            self.views.replacing()
+
+        def replaced() -> None:
+            self._settled()
+            then()
+
+        def failed(errno: str) -> None:
+            self._settled()
+            given_up(errno)
+
         if self._abstract:
             if replace == "truncate":
                 self.world.holdings.truncate(self._placed.device, RECORD, _SLOT, epoch)
             elif replace == "remove_then_rename":
                 self._erase(_SLOT)
             delay = self._params.persist.draw(self._delays) if self._params.persist is not None else 0
-            self.job.later(delay, lambda: self._persisted(epoch, then))
-        elif replace in ("in_place", "truncate"):
-            self._put(self._placed, _SLOT, epoch, then, given_up)
+            self.job.later(delay, lambda: self._persisted(epoch, replaced))
+        elif replace in ("in_place", "truncate", "if_match"):
+            self._put(self._placed, _SLOT, epoch, replaced, failed)
         elif replace == "rename":
-            self._put(self._placed, _NEW, epoch, lambda: self._rename(epoch, then, given_up), given_up)
+            self._put(self._placed, _NEW, epoch, lambda: self._rename(epoch, replaced, failed), failed)
         else:
-            self._put(self._placed, _NEW, epoch, lambda: self._remove(epoch, then, given_up), given_up)
+            self._put(self._placed, _NEW, epoch, lambda: self._remove(epoch, replaced, failed), failed)
+
+    def _settled(self) -> None:
+        """Whoever was replacing it is done, or got an error, or is gone: what lies there now is what counts."""
+        if self._params.replace == "if_match":  # the coordinator knows what it put, or reads it again
+            self._seen = cast(Any, self._placed.store).version(RECORD, _SLOT)
+        if self.views is not None:
+            named = surely(self.world.holdings.read(RECORD, _SLOT))
+            self.views.settled(None if named == TORN else 0 if named == NOTHING else named)
 
     def _persisted(self, epoch: int, then: Callable[[], None]) -> None:
         if domain_of(self._placed.store).up:
@@ -187,17 +231,22 @@ class _Record:
         """Forget what was under way: a new file that got no name is nobody's."""
         self._erase(_NEW)
         self._erase(_JOURNAL)
+        self._settled()
 
     def set_to(self, epoch: int) -> None:
         """A recovery chose *epoch*: the record names it from now on."""
         if self.world.holdings.read(RECORD, _SLOT) == whole(epoch):
             return
+        if self.views is not None:
+            self.views.replacing()
         if not epoch:
             self._erase(_SLOT)
+            self._settled()
         elif self._abstract:
-            self._persisted(epoch, lambda: None)
+            self._persisted(epoch, self._settled)
         else:
-            self._put(self._name, _SLOT, epoch, lambda: None, lambda _errno: None)  # the next one will name it
+            # if that fails, the next one will name it
+            self._put(self._name, _SLOT, epoch, self._settled, lambda _errno: self._settled())
 
 
 class Manifest(Protocol, kind="manifest"):
@@ -229,10 +278,19 @@ class Manifest(Protocol, kind="manifest"):
             "recover_by": params.recover_by,
             "slots": params.slots,
             "missing": params.missing,
+            **({"views": self._views()} if self._record.views is not None else {}),
+        }
+
+    def _views(self) -> dict[str, list[int]]:
+        """Each client's view of the record -> the numbers of the shards whose ranks read it."""
+        views = self._record.views.parts if self._record.views is not None else {}
+        return {
+            view.name: sorted({placed.shard for placed in self.job.parts if placed.node.endpoint == host})
+            for host, view in views.items()
         }
 
     def records(self) -> Iterable[Part]:
-        return (self._record.part,)
+        return (self._record.part, *(self._record.views.parts.values() if self._record.views is not None else ()))
 
     def begin(self, epoch: int) -> None:
         self._acks[epoch] = set()

@@ -25,6 +25,7 @@ from hwsim.topology.placing import Placer
 from hwsim.topology.profiles import load_profiles
 from hwsim.topology.resolved import plain
 from hwsim.topology.spec import Case, Expectation, ShardSpec, Topology
+from hwsim.topology.storing import fit_to_store
 from hwsim.topology.striking import Striker
 from hwsim.topology.yaml_source import Marks, Path, Place, Source, read_file
 
@@ -139,6 +140,8 @@ class _Loader:
         placer = Placer(document, names, hardware)
         shards = self._shards(workload, placer)
         coordinator, protocol = self._coordinate(protocol, shards, hardware, names, placer)
+        if protocol is not None:
+            protocol = fit_to_store(document, protocol, shards, hardware, coordinator)
         striker = Striker(document, names, hardware)
         faults = striker.faults()
         what_if = striker.what_ifs(header.horizon if header else None, getattr(workload, "interval", None))

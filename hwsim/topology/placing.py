@@ -20,6 +20,8 @@ ABSTRACT = "abstract"
 INTO: Mapping[str, tuple[str, ...]] = {
     "nvme": ("media", "page_cache"),
     "host": ("dram", "tmpfs", "pmem"),
+    "parallel_fs": ("page_cache", "media"),
+    "object_store": ("media",),
     ABSTRACT: ("media",),
 }
 SYNC: Mapping[str, tuple[str, ...]] = {
@@ -273,16 +275,17 @@ class Placer:
             remedy = f"write into: {' or '.join(places)}"
             document.wrong((*path, "into"), f"a {spec.kind} holds no shards in {into}", remedy)
             return None
-        if into == "page_cache" and spec.node is None:
+        if into == "page_cache" and spec.kind == "nvme" and spec.node is None:
             document.wrong(
                 (*path, "into"), f"'{device}' sits in no node, so no page cache lies above it", "write into: media"
             )
             return None
-        waits = SYNC[into]
+        waits = ("completion",) if spec.kind == "object_store" else SYNC[into]
         sync = line.sync if "sync" in line.model_fields_set or line.sync in waits else "completion"
         if sync not in waits:
             remedy = f"write sync: {' or '.join(waits)}"
-            document.wrong((*path, "sync"), f"a writer into {into} cannot wait for {sync}", remedy)
+            where = "an object store" if spec.kind == "object_store" else into
+            document.wrong((*path, "sync"), f"a writer into {where} cannot wait for {sync}", remedy)
             return None
         if into == "pmem" or sync in ("read_after_write", "rdma_flush", "ack"):
             with_nic = {other.node for other in self.hardware.devices.values() if other.kind == "nic"}
