@@ -10,7 +10,9 @@ whole failure domain.
   their own resets strike at the same instant.
 - `controller_reset` resets an NVMe controller: the driver requeues what was in flight, so it costs time
   and loses nothing.
-- `gpu_reset` and `nic_reset` take what those devices hold; a job that uses them stops.
+- `gpu_reset` and `nic_reset` take what those devices hold; a job that uses them stops.  `level` says how deep a
+  nic_reset goes: 0 a live patch that stops nobody, 3 (the default) driver and PCI function, 4 a warm and 5 a cold
+  reboot of its node.
 - `power_loss` takes the power of a device, of a node with all of its devices, or of a failure domain.
 - `link_down` cuts a link: frames are dropped, transfers stall, the job waits.
 - `media_loss` destroys what a drive holds.  It comes back empty.
@@ -34,6 +36,7 @@ another one's settling.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 
@@ -80,7 +83,12 @@ class GpuReset(Fault, kind="gpu_reset"):
 
 
 class NicReset(Fault, kind="nic_reset"):
-    """A NIC's firmware or PCI function is reset: connections break."""
+    """A NIC is reset at one of mstfwreset's levels: connections break, unless it is a live patch (level 0)."""
+
+    LIVE_PATCH: ClassVar[int] = 0
+    USUAL: ClassVar[int] = 3  # driver and PCI function
+    # level -> what strikes the node instead: its host, or all of it
+    REBOOTS: ClassVar[Mapping[int, str]] = {4: KernelCrash.kind, 5: "power_loss"}
 
 
 class PowerLoss(Fault, kind="power_loss"):

@@ -225,6 +225,9 @@ class EthernetLink:
         self.up = True
         self.dark: dict[str, None] = {}  # its ends that are dark now
         self.cuts: list[int] = []  # when it went down
+        self.paused: dict[str, None] = {}  # ends that carry no data for now, and lose nothing
+        self.on_change: list[Callable[[], None]] = []  # told when it begins or ceases to carry data
+        self.carries = True
         self._flows = flows
         self.ways: Mapping[str, Way] = {a: Way(self, a, b, flows, stream), b: Way(self, b, a, flows, stream)}
 
@@ -257,10 +260,22 @@ class EthernetLink:
         self.dark.pop(device, None)
         self._set_capacities()
 
+    def pause(self, device: str, *, paused: bool) -> None:
+        """An end carries no data for a while, or does again; single frames still pass."""
+        if paused:
+            self.paused[device] = None
+        else:
+            self.paused.pop(device, None)
+        self._set_capacities()
+
     def _set_capacities(self) -> None:
-        carries = self.up and not self.dark
+        carries = self.up and not self.dark and not self.paused
         for way in self.ways.values():
             self._flows.set_capacity(way.pipe, way.capacity_bps if carries else 0)
+        if carries != self.carries:
+            self.carries = carries
+            for notify in list(self.on_change):
+                notify()
 
 
 KINDS: Mapping[str, type[EthernetLink]] = {"ethernet": EthernetLink}

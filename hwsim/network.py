@@ -303,6 +303,12 @@ class Network:
         self.world.record("stopped", name, detail="link_down")
         self._link(name).take_down()
 
+    def pause(self, device: str, *, paused: bool) -> None:
+        """No data crosses a device's links for a while, or does again; messages still do, and nothing is lost."""
+        for link in self.links.values():
+            if device in (link.a, link.b):
+                link.pause(device, paused=paused)
+
     def bring_up(self, name: str) -> None:
         """The link carries again."""
         self._link(name).bring_up()

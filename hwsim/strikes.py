@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hwsim.domain import Failing
-from hwsim.faults import Fault, KernelCrash, Slow, Throttled
+from hwsim.faults import Fault, KernelCrash, NicReset, PowerLoss, Slow, Throttled
 
 if TYPE_CHECKING:
     from hwsim.domain import PersistenceDomain, World
@@ -62,6 +62,7 @@ class Striker:
         self.horizon_ps = horizon_ps
         self.struck: dict[str, int] = {}  # fault -> strikes
         self._outages: dict[str, int] = {}  # target -> outages that hold it down
+        self._pauses: dict[str, int] = {}  # NIC -> live patches that hold its data back
         self._draw = world.stream("strikes")
 
     def schedule(self, fault: FaultSpec) -> None:
@@ -130,7 +131,11 @@ class Striker:
         if fault.kind in (Throttled.kind, Slow.kind) or Fault.registry[fault.kind].errno is not None:
             self._impair(fault, targets, restored)
             return
-        hits = expanded(fault.kind, targets, self.world.domains)
+        if fault.kind == NicReset.kind and fault.level == NicReset.LIVE_PATCH:
+            self._live_patch(fault, targets, restored)
+            return
+        kind, targets = self._deepened(fault, fault.targets[index])
+        hits = expanded(kind, targets, self.world.domains)
         takes = frozenset().union(*(device.takes(crash) for device, crash in hits))
         if takes:
             self.world.holdings.strike(takes, self._draw)
@@ -139,7 +144,7 @@ class Striker:
         stops_job = Fault.registry[fault.kind].stops_job
         if stops_job:
             self.workload.stopped([device.name for device, _ in hits], fault.kind)
-        own = {device.name: device.restore_time(crash) for device, crash in hits}
+        own = {device.name: self._own_time(fault, kind, device, crash) for device, crash in hits}
         longest = max((own[name] or 0 for name in targets), default=0)
         waiting = 0
 
@@ -168,6 +173,47 @@ class Striker:
                 self._at(int(self.env.now) + outage, lambda name=name: back(name))  # type: ignore[misc]
         if not waiting and restored is not None:
             restored()
+
+    def _deepened(self, fault: FaultSpec, targets: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+        """The crash kind of a strike and whom it hits: a NIC's reset may mean that its node reboots."""
+        kind = NicReset.REBOOTS.get(fault.level or NicReset.USUAL) if fault.kind == NicReset.kind else None
+        if kind is None:
+            return fault.kind, targets
+        domains = self.world.domains
+        nodes = {domains[name].node for name in targets}
+        hosts = tuple(name for name, device in domains.items() if device.node in nodes and device.host == name)
+        whole = tuple(name for name, device in domains.items() if device.node in nodes)
+        return kind, whole if kind == PowerLoss.kind else hosts
+
+    def _own_time(self, fault: FaultSpec, kind: str, device: PersistenceDomain, crash: str) -> int | None:
+        """When a device serves again by itself (ps)."""
+        if fault.kind == NicReset.kind and kind == PowerLoss.kind:
+            assert device.host is not None
+            cold: int | None = self.world.domains[device.host].params.cold_boot_time
+            return cold
+        takes = device.restore_time(crash)
+        if takes is not None and fault.phy_less:
+            takes -= device.params.port_training
+        return takes
+
+    def _live_patch(self, fault: FaultSpec, targets: Sequence[str], restored: Callable[[], None] | None) -> None:
+        assert self.network is not None
+        network, left = self.network, len(targets)
+
+        def over(name: str) -> None:
+            nonlocal left
+            self._pauses[name] -= 1
+            if not self._pauses[name]:
+                network.pause(name, paused=False)
+            left -= 1
+            if not left and restored is not None:
+                restored()
+
+        for name in targets:
+            takes = fault.restore_after_ps or self.world.domains[name].params.live_patch_time
+            self._pauses[name] = self._pauses.get(name, 0) + 1
+            network.pause(name, paused=True)
+            self._at(int(self.env.now) + takes, lambda name=name: over(name))  # type: ignore[misc]
 
     def _impair(self, fault: FaultSpec, targets: Sequence[str], restored: Callable[[], None] | None) -> None:
         """Faults under which a device serves on, until `restore_after` has passed."""

@@ -23,6 +23,7 @@ a failure, or remount read-only; which of several processes is told; a journal's
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
@@ -41,11 +42,21 @@ _PAGE = 4096  # bytes; a copy of one page is there or not
 _NAME_BYTES = 512  # a directory entry changes with one sector of the journal
 
 
+class Cxl(Params):
+    """Persistent memory behind CXL: a device with buffers, which a global persistent flush saves when power goes."""
+
+    drain: Delay = Field(description="until what its buffers took is surely on its media")
+    gpf: Literal["ok", "failed"] = Field(
+        description="whether the energy suffices for that flush; failed: buffers may be lost, and the device counts it"
+    )
+
+
 class Pmem(Params):
     """Persistent memory of a host."""
 
     size: Size = Field(gt=0, description="persistent memory")
     bandwidth: Rate = Field(gt=0, description="of writes into it")
+    cxl: Cxl | None = Field(default=None, description="where it is a CXL device; none: DIMMs, whose buffers count in")
 
 
 class HostParams(Params):
@@ -61,6 +72,9 @@ class HostParams(Params):
         default=None, gt=0, description="age at which the journal commits a new name by itself; none: it never does"
     )
     reboot_time: Duration | None = Field(default=None, gt=0, description="from a kernel crash until the host serves")
+    cold_boot_time: Duration | None = Field(
+        default=None, gt=0, description="from a cold reboot (a nic_reset of level 5) until its node serves"
+    )
     pmem: Pmem | None = Field(default=None, description="persistent memory; none: there is none")
     persistence_domain: Literal["dmp", "mhp", "wsp"] = Field(
         default="dmp", description="what outlives the power: memory and its controller, the caches too, or all of it"
@@ -119,10 +133,16 @@ class Host(PersistenceDomain, kind="host"):
         bandwidth = params.memory_bandwidth
         self.memory: Pipe | None = None if bandwidth is None else world.flows.pipe(f"{name} memory", bandwidth)
         self.read_pipe = self.memory
+        self.dirty_shutdowns = 0  # of its CXL memory
         self._page_caches: dict[str, str] = {}
         self._under_way: dict[_Copy, None] = {}
         self._dirty: dict[tuple[str, str], _Copy] = {}  # files with pages that are not on their drive
         self._unwritten: dict[tuple[str, str], str] = {}  # files whose pages were lost, until a sync says so: errno
+
+    @cached_property
+    def pmem_pipe(self) -> Pipe:
+        """The way into its persistent memory."""
+        return self.world.flows.pipe(f"{self.name} pmem", self.params.pmem.bandwidth)
 
     def page_cache_of(self, drive: str, beneath: Sequence[str] = ("power", "media")) -> str:
         """The page cache over the files of *drive*, whose aspects *beneath* it needs: without them it is of no use."""

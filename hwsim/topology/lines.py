@@ -154,6 +154,12 @@ class FaultLine(Params):
     operations: int | None = Field(
         default=None, ge=1, description="how many of a target's operations fail; default: all, while the fault lasts"
     )
+    level: Literal[0, 3, 4, 5] | None = Field(
+        default=None, description="of a nic_reset: 0 live patch, 3 driver and PCI (default), 4 warm, 5 cold reboot"
+    )
+    chip: Literal["full", "phy_less"] | None = Field(
+        default=None, description="of a nic_reset of level 3: the full chip (default), or all but the port"
+    )
     restore_after: Duration | None = Field(default=None, description="until the target serves again")
 
 

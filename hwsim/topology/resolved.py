@@ -79,7 +79,8 @@ def _shard(spec: ShardSpec) -> dict[str, Any]:
         line["size"] = format_size(spec.size_bytes)
     if spec.copy:
         line["copy"] = spec.copy
-    return line | {"into": spec.into, "sync": spec.sync}
+    line |= {"into": spec.into, "sync": spec.sync}
+    return line if spec.path == "bounce" else line | {"path": spec.path}
 
 
 def _fault(spec: FaultSpec) -> dict[str, Any]:
@@ -100,6 +101,10 @@ def _fault(spec: FaultSpec) -> dict[str, Any]:
         line["latency"] = spec.latency
     if spec.operations is not None:
         line["operations"] = spec.operations
+    if spec.level is not None:
+        line["level"] = spec.level
+    if spec.phy_less:
+        line["chip"] = "phy_less"
     if spec.restore_after_ps is not None:
         line["restore_after"] = format_duration(spec.restore_after_ps)
     return line

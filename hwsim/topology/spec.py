@@ -68,6 +68,7 @@ class ShardSpec:
     size_bytes: int
     into: str
     sync: str
+    path: str = "bounce"  # how it leaves a GPU and enters one over RDMA: gpudirect, or through the host's memory
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class FaultSpec:
     factor: float | None = None  # of its rates that a throttled target keeps
     latency: float | None = None  # how many times later a slow target answers
     operations: int | None = None  # that fail; None: all of them while the fault lasts
+    level: int | None = None  # of a nic_reset; None: the usual one
+    phy_less: bool = False  # of a nic_reset: its port stays up
 
 
 @dataclass(frozen=True)

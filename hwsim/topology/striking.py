@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwsim.faults import Fault, Slow, Throttled
+from hwsim.faults import Fault, NicReset, Slow, Throttled
 from hwsim.topology.document import Document, suggest
 from hwsim.topology.hardware import Hardware
 from hwsim.topology.kinds import fault_kinds, is_crash, strikes, struck_by
 from hwsim.topology.lines import FaultLine, WhatIfLine
 from hwsim.topology.names import Names, check_word
-from hwsim.topology.spec import FaultSpec, WhatIfSpec
+from hwsim.topology.spec import DeviceSpec, FaultSpec, WhatIfSpec
 from hwsim.topology.yaml_source import Path
 
 HOST_KINDS = ("process_crash", "kernel_crash", "upload_failed")  # of a node they strike its host
@@ -78,7 +78,7 @@ class Striker:
             document.wrong((*path, "operations"), f"{line.kind} makes no operation fail", remedy, key=True)
             good = False
         targets = self._targets(line.kind, kind, line.target, (*path, "target"))
-        if targets is None or not good:
+        if targets is None or not (self._level(line, path, targets) and good):
             return None
         return FaultSpec(
             name=line.name or line.kind,
@@ -95,7 +95,42 @@ class Striker:
             factor=line.factor,
             latency=line.latency,
             operations=line.operations,
+            level=line.level,
+            phy_less=line.chip == "phy_less",
         )
+
+    def _level(self, line: FaultLine, path: Path, targets: list[tuple[str, tuple[str, ...]]]) -> bool:
+        """Whether a reset's level and type fit what is reset."""
+        wrong = self.document.wrong
+        for key in ("level", "chip"):
+            if getattr(line, key) is not None and line.kind != NicReset.kind:
+                wrong((*path, key), f"{line.kind} has no {key}", f"it belongs to {NicReset.kind}", key=True)
+                return False
+        if line.chip == "phy_less" and line.level not in (None, NicReset.USUAL):
+            wrong((*path, "chip"), f"a reset of level {line.level} has no phy_less type", "leave it out", key=True)
+            return False
+        for name in [name for _, devices in targets for name in devices if name in self.hardware.devices]:
+            nic = self.hardware.devices[name]
+            if line.level in NicReset.REBOOTS and nic.node is None:
+                wrong((*path, "level"), f"'{name}' sits in no node that could reboot", "write level: 3")
+                return False
+            lacking = self._lacking(line.level, nic) if line.restore_after is None else None
+            if lacking is not None:
+                problem = f"does not say how long a reset of level {line.level} of '{name}' takes"
+                wrong(path, problem, f"write restore_after, or {lacking}", key=True)
+                return False
+        return True
+
+    def _lacking(self, level: int | None, nic: DeviceSpec) -> str | None:
+        """The figure that would say how long such a reset takes, where nobody gave it."""
+        figures: Any = nic.params
+        if level == NicReset.LIVE_PATCH and figures.live_patch_time is None:
+            return "the nic's live_patch_time"
+        host = self.hardware.devices.get(f"{nic.node}/host")
+        boots: Any = host.params if host is not None else None
+        if level == max(NicReset.REBOOTS) and boots is not None and boots.cold_boot_time is None:
+            return "the host's cold_boot_time"
+        return None
 
     def what_ifs(self, horizon_ps: int | None, interval_ps: int | None) -> tuple[WhatIfSpec, ...]:
         """Every what-if, in the order of the file."""
