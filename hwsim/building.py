@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import hwsim.protocols
 import hwsim.workloads
 from hwsim.domain import PersistenceDomain, Store
 from hwsim.protocol import Job, Node, Placed
+from hwsim.queue_pair import QueuePair, Registration
 from hwsim.remote_memory import SYNCS, RemoteMemory
 from hwsim.strikes import taken
 from hwsim.trace import CrashCase, Part, Strike
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hwsim.bilateral.live import BilateralLink
     from hwsim.domain import World
     from hwsim.flow import Pipe
+    from hwsim.link import EthernetLink
     from hwsim.network import Network
     from hwsim.topology.spec import DeviceSpec, ShardSpec, Topology
 
@@ -50,6 +52,7 @@ class Building:
         hosts = {node.name: node.host for node in topology.nodes}
         self.tracked: dict[str, Tracked] = {}
         self._remotes: dict[tuple[str, str, str], RemoteMemory] = {}
+        self._on_tear_down: list[Callable[[], None]] = []
         for spec in topology.devices.values():
             self._build(spec, hosts)
         self.bilateral: dict[str, BilateralLink] = {}
@@ -98,7 +101,9 @@ class Building:
             node.parts.append(placed)
             self.world.holdings.stacks[placed.name] = placed.store.stack_for(placed.into)
         for node in nodes.values():
-            node.snapshot_bytes = sum({part.shard: part.size_bytes for part in node.parts}.values())
+            node.snapshot_bytes = sum(
+                {part.shard: part.size_bytes for part in node.parts if part.snapshots}.values()
+            )
         return list(nodes.values())
 
     def _rank(self, name: str, *, abstract: bool) -> Node:
@@ -120,13 +125,16 @@ class Building:
                 uses=frozenset((shard.device,)), uses_from_host=frozenset((shard.device,)),
             )  # fmt: skip
         store, pipes, latency, crossed = self._reach(node.endpoint, shard.device, shard.into, shard.sync)
+        direct = shard.path == "gpudirect"
+        source = self.world.domains[node.name]
         memory = _pipe(self.world.domains[node.endpoint], "memory")
+        away, later = (node.snapshot_pipes, memory) if not direct else (_pipe(source, "d2h"),) * 2
         uses = frozenset((node.endpoint, shard.device, *crossed))
         return Placed(
             shard.part, node=node, index=index, shard=shard.shard, store=_as_store(store), device=shard.device,
             size_bytes=shard.size_bytes, into=shard.into, sync=shard.sync, writer=node.endpoint,
-            pipes=(*node.snapshot_pipes, *pipes), pipes_from_host=(*memory, *pipes), latency_ps=latency,
-            uses=uses | {node.name}, uses_from_host=uses,
+            pipes=(*away, *pipes), pipes_from_host=(*later, *pipes), latency_ps=latency, snapshots=not direct,
+            uses=uses | {node.name}, uses_from_host=uses | {node.name} if direct else uses,
         )  # fmt: skip
 
     def _reach(self, endpoint: str, device: str, into: str, sync: str) -> tuple[Any, *_Way]:
@@ -151,17 +159,38 @@ class Building:
 
     def _remote(self, endpoint: str, device: str, into: str, sync: str) -> Any:
         """The memory of another node's host as RDMA reaches it, where that is the way; else None."""
-        host = self.world.domains[device]
-        if host.kind != "host" or host.name == endpoint or sync not in SYNCS or self.network is None:
+        domains = self.world.domains
+        holder, initiator = domains[device], domains[endpoint]
+        if holder.kind not in ("host", "gpu") or holder.node == initiator.node or sync not in SYNCS:
             return None
-        nics = [self.world.domains[hop.device] for hop in self.network.hops(endpoint, device)]
-        nics = [nic for nic in nics if nic.kind == "nic" and nic.node == host.node]
-        if not nics:
+        if self.network is None:
             return None
-        key = (host.name, nics[-1].name, into)
-        if key not in self._remotes:
-            self._remotes[key] = RemoteMemory(host, nics[-1], into)
-        return self._remotes[key]
+        hops = self.network.hops(endpoint, device)
+        nics = [domains[hop.device] for hop in hops if domains[hop.device].kind == "nic"]
+        own = [nic for nic in nics if nic.node == initiator.node]
+        theirs = [nic for nic in nics if nic.node == holder.node]
+        if not own or not theirs:
+            return None
+        key = (holder.name, theirs[-1].name, into)
+        remote = self._remotes.get(key)
+        if remote is None:
+            remote = self._remotes[key] = RemoteMemory(holder, theirs[-1], into)
+        if endpoint not in remote.queue_pairs:
+            links = [hop.way.link for hop in hops if hop.way is not None]
+            remote.queue_pairs[endpoint] = self._queue_pair(endpoint, own[0], remote, links)
+        return remote
+
+    def _queue_pair(
+        self, endpoint: str, nic: PersistenceDomain, remote: RemoteMemory, links: list[EthernetLink]
+    ) -> QueuePair:
+        dies_with = [f"{endpoint}:{aspect}" for aspect in ("process", "kernel", "power")]
+        made = QueuePair(
+            self.world, endpoint, remote.name, own=Registration(nic.params.registration), remote=remote.region,
+            links=links, dies_with=[*dies_with, f"{nic.name}:engine", f"{nic.name}:power"],
+            connect_ps=nic.params.connect, retry_limit_ps=nic.params.retry_limit,
+        )  # fmt: skip
+        self._on_tear_down.append(made.close)
+        return made
 
     # the job
 
@@ -170,6 +199,7 @@ class Building:
         job = Job(self.world, self.nodes, self.network, coordinator)
         job.place_record = self._place_record
         job.load_ps = self._load_ps
+        job.on_tear_down = self._on_tear_down
         return job
 
     def _coordinator(self) -> Node | None:
@@ -232,7 +262,8 @@ class Building:
                 back = self.network.pipes(store.name, host.name)
             client: object = placed.store
             own = _pipe(client, "read_pipe") if client is not store else ()  # of a client of a shared store
-            crossed = (*_pipe(store, "read_pipe"), *own, *_pipe(store, "memory"), *back, *_pipe(host, "memory"))
+            out = (*_pipe(store, "read_pipe"), *own, *_pipe(store, "memory"), *_pipe(store, "d2h"))
+            crossed = (*out, *back, *_pipe(host, "memory"))
             for pipe in (*crossed, *_pipe(domains[placed.node.name], "h2d")):
                 load[pipe] = load.get(pipe, 0) + placed.size_bytes
         return max(

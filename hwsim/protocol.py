@@ -46,12 +46,13 @@ class Placed:
 
     `pipes` are crossed from the source's own memory, `pipes_from_host` from a snapshot in the memory of its host;
     `uses` and `uses_from_host` are the devices without which a write cannot go on.  `lead_ps`: how much too
-    early the domain's clock makes it begin.
+    early the domain's clock makes it begin.  `snapshots`: whether a save beside the training copies it to its host
+    first (GPUDirect sends it from where it is).
     """
 
     __slots__ = (
         "device", "index", "into", "latency_ps", "lead_ps", "name", "node", "pipes", "pipes_from_host", "quick",
-        "shard", "size_bytes", "store", "sync", "takes_room", "truncates", "uses",
+        "shard", "size_bytes", "snapshots", "store", "sync", "takes_room", "truncates", "uses",
         "uses_from_host", "writer",
     )  # fmt: skip
 
@@ -74,6 +75,7 @@ class Placed:
         lead_ps: int = 0,
         uses: frozenset[str] = frozenset(),
         uses_from_host: frozenset[str] = frozenset(),
+        snapshots: bool = True,
     ) -> None:
         self.name = name
         self.node = node
@@ -91,6 +93,7 @@ class Placed:
         self.lead_ps = lead_ps
         self.uses = uses
         self.uses_from_host = uses_from_host
+        self.snapshots = snapshots
         self.takes_room = True  # as files do; a directory's change in a journal does not
         self.truncates = False  # whether the file is emptied before it is written
         # A store whose writes are one event each offers a shorter way: (slot, epoch, job, then, placed).
@@ -140,6 +143,7 @@ class Job:
         self.trace_parts: tuple[Part, ...] = ()
         self.load_ps: Callable[[], int] = lambda: 0  # time to read a checkpoint back
         self.place_record: Callable[[str, str | None, int, str | None], Placed] = _no_records
+        self.on_tear_down: list[Callable[[], None]] = []  # what dies with its processes beside what they began
         self._under_way: dict[Operation | Flow, frozenset[str]] = {}
         self._uploads: dict[Operation, tuple[Placed, str, int]] = {}  # writes under way: what, slot, checkpoint
         self._broken: dict[Operation, IOFailed] = {}  # those that their client gave up
@@ -406,6 +410,8 @@ class Job:
         for transfer in self._transfers:
             transfer.cancel()
         self._transfers.clear()
+        for notify in self.on_tear_down:
+            notify()
 
 
 class Protocol:

@@ -37,6 +37,8 @@ EVENTS: Mapping[str, tuple[str, str]] = {
     "failed": ("fact", "an operation of a device that lives failed (peer: write or sync; detail: errno)"),
     "orphaned": ("fact", "parts of an upload that nobody will complete stay in an object store, and nobody sees them"),
     "dependence_changed": ("fact", "what a place needs to keep its content changed (detail: JSON list)"),
+    "disconnected": ("fact", "a queue pair went into error (peer: the memory it led to; detail: why)"),
+    "dirty_shutdown": ("fact", "power went while memory could not save its buffers (detail: how often so far)"),
     "firmware_activated": ("fact", "a device runs another image from now on (detail: the image; peer: its slot)"),
     "sent": ("fact", "a message left its sender (peer: receiver; detail: kind)"),
     "delivered": ("fact", "a message reached its receiver (subject: receiver; peer: sender)"),

@@ -60,7 +60,8 @@ def naive(rule: str, params: Mapping[str, Any], parts: list[Part], lies: Mapping
         return Handed("hang") if found.kind == "mixed" else found
 
     if rule == "in_place" and params.get("slots") == "fresh":
-        found = [[c for slot in ("1", "2", "3") if (c := first(s, slot)) >= 0] for s in shards]
+        numbers = sorted({slot for part, slot in lies if part.startswith("shard")}, key=int)
+        found = [[c for slot in numbers if (c := first(s, slot)) >= 0] for s in shards]
         return judge([whole[0] if whole else 0 for whole in found])
     if rule == "in_place":
         return judge([max(0, first(s, "0")) if first(s, "0") != TORN else TORN for s in shards])

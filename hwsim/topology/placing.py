@@ -22,6 +22,7 @@ INTO: Mapping[str, tuple[str, ...]] = {
     "host": ("dram", "tmpfs", "pmem"),
     "parallel_fs": ("page_cache", "media"),
     "object_store": ("media",),
+    "gpu": ("hbm",),
     ABSTRACT: ("media",),
 }
 SYNC: Mapping[str, tuple[str, ...]] = {
@@ -30,6 +31,7 @@ SYNC: Mapping[str, tuple[str, ...]] = {
     "dram": ("none", "completion", "read_after_write", "rdma_flush", "ack"),
     "pmem": ("completion", "read_after_write", "rdma_flush", "ack"),
     "tmpfs": ("none", "completion"),
+    "hbm": ("completion", "read_after_write", "ack"),
 }
 SOURCES = frozenset({"gpu", "host"})
 
@@ -104,18 +106,21 @@ class Placer:
         return tuple(sorted(self._placed, key=lambda spec: (spec.shard, spec.copy)))
 
     def _memory(self, path: Path) -> None:
-        """No host can hold more in its memory than it has."""
-        held: dict[str, int] = {}
+        """No host and no GPU can hold more in its memory than it has."""
+        held: dict[tuple[str, str], int] = {}
         for spec in self._placed:
-            if spec.into in ("dram", "tmpfs"):
-                held[spec.device] = held.get(spec.device, 0) + spec.size_bytes
-        for device, size in held.items():
-            memory = getattr(self.hardware.devices[device].params, "dram", None)
+            if spec.into in ("dram", "tmpfs", "hbm", "pmem"):
+                key = spec.into if spec.into != "tmpfs" else "dram"
+                held[spec.device, key] = held.get((spec.device, key), 0) + spec.size_bytes
+        for (device, key), size in held.items():
+            holder = self.hardware.devices[device]
+            memory = getattr(holder.params, key, None)
+            memory = getattr(memory, "size", memory)  # of pmem: it has more figures than that
             if memory is not None and size > memory:
                 problem = (
                     f"{format_size(size)} a checkpoint go into the memory of '{device}', which is {format_size(memory)}"
                 )
-                self.document.wrong(path, problem, "write smaller shards, or the host's `dram`")
+                self.document.wrong(path, problem, f"write smaller shards, or the {holder.kind}'s `{key}`")
                 return
 
     def _line(self, line: Shards, path: Path) -> None:
@@ -165,6 +170,8 @@ class Placer:
         devices = self.names.find((line.to,), (*path, "to"), ("device",))
         if line.node != "same":
             document.wrong((*path, "node"), "an abstract domain sits in no node", "leave `node` out", key=True)
+        if line.path is not None:
+            document.wrong((*path, "path"), "nothing of an abstract domain crosses a GPU", "leave it out", key=True)
         for device in devices:
             spec = self.hardware.devices.get(device)
             if spec is None:
@@ -178,7 +185,7 @@ class Placer:
                     key=True,
                 )
                 return
-            if not self._add(line, path, None, device, (line.into, line.sync)):
+            if not self._add(line, path, None, device, (line.into, line.sync, "bounce")):
                 return
 
     def _destination(self, line: Shards, path: Path, source: str, position: int, among: int) -> str | None:
@@ -257,8 +264,8 @@ class Placer:
             return None
         return ring[(self._position[node] + step) % len(ring)]
 
-    def _fits(self, line: Shards, path: Path, source: str, device: str) -> tuple[str, str] | None:
-        """What the bytes are written into and what the writer waits for; None where this device cannot do it."""
+    def _fits(self, line: Shards, path: Path, source: str, device: str) -> tuple[str, str, str] | None:
+        """What the bytes are written into, what the writer waits for, and by which path; None where that cannot be."""
         document = self.document
         spec, origin = self.hardware.devices[device], self.hardware.devices[source]
         if spec.kind == ABSTRACT:
@@ -287,13 +294,24 @@ class Placer:
             where = "an object store" if spec.kind == "object_store" else into
             document.wrong((*path, "sync"), f"a writer into {where} cannot wait for {sync}", remedy)
             return None
-        if into == "pmem" or sync in ("read_after_write", "rdma_flush", "ack"):
+        if into in ("pmem", "hbm") or sync in ("read_after_write", "rdma_flush", "ack") or line.path is not None:
             with_nic = {other.node for other in self.hardware.devices.values() if other.kind == "nic"}
-            if spec.node == origin.node or not {spec.node, origin.node} <= with_nic:
-                what = "into: pmem" if into == "pmem" else f"sync: {sync}"
-                problem = f"{what} is for RDMA, which needs the host of another node and a nic in both"
+            if spec.node == origin.node or not {spec.node, origin.node} <= with_nic or spec.kind not in ("host", "gpu"):
+                what = f"into: {into}" if into in ("pmem", "hbm") else f"sync: {sync}"
+                what = f"path: {line.path}" if line.path is not None else what
+                problem = f"{what} is for RDMA, which needs the memory of another node and a nic in both"
                 document.wrong((*path, "to"), problem, "write node: next, and a nic in the nodes")
                 return None
+            if sync == "none":
+                document.wrong((*path, "sync"), f"path: {line.path} is for RDMA, which completes", "write completion")
+                return None
+        direct = line.path == "gpudirect" or (line.path is None and into == "hbm")
+        if direct and into != "hbm" and origin.kind != "gpu":
+            document.wrong((*path, "path"), f"neither '{source}' nor '{device}' is a GPU", "leave `path` out", key=True)
+            return None
+        if into == "hbm" and not direct:
+            document.wrong((*path, "path"), "into: hbm is written by RDMA straight into the GPU", "write gpudirect")
+            return None
         if into == "pmem" and getattr(spec.params, "pmem", None) is None:
             remedy = "write pmem: {size: 1TB, bandwidth: 8GB/s} for that host"
             document.wrong((*path, "into"), f"'{device}' has no persistent memory", remedy)
@@ -303,9 +321,9 @@ class Placer:
             problem = f"{format_size(line.size)} cannot come from '{source}', whose memory is {format_size(memory)}"
             document.wrong((*path, "size"), problem, "write a smaller shard, or the GPU's `hbm`")
             return None
-        return into, sync
+        return into, sync, "gpudirect" if direct else "bounce"
 
-    def _add(self, line: Shards, path: Path, source: str | None, device: str, how: tuple[str, str]) -> bool:
+    def _add(self, line: Shards, path: Path, source: str | None, device: str, how: tuple[str, str, str]) -> bool:
         owner = source if source is not None else device
         if line.copies == 0:
             shard = _Shard(len(self._shards), line.size or 0)

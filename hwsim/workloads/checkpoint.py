@@ -76,11 +76,15 @@ class Shards(Params):
     copies: int = Field(
         default=0, alias="copy", ge=0, description="number of this copy of the shards named by the same `from`"
     )
-    into: Literal["media", "page_cache", "tmpfs", "dram", "pmem"] = Field(
+    into: Literal["media", "page_cache", "tmpfs", "dram", "pmem", "hbm"] = Field(
         default="media", description="what the bytes are written into"
     )
     sync: Literal["none", "flush", "fua", "completion", "read_after_write", "rdma_flush", "ack"] = Field(
         default="flush", description="what the writer waits for before it calls the shard saved"
+    )
+    path: Literal["bounce", "gpudirect"] | None = Field(
+        default=None,
+        description="of an RDMA write from a GPU: through its host's memory (default), or straight out of its own",
     )
 
 
@@ -256,7 +260,7 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
                 self.world.record("checkpoint_begun", "job", epoch=epoch)
                 self.protocol.begin(epoch)
             placed, pipes = rank.placed, rank.placed.node.snapshot_pipes
-            if params.mode == "async" and pipes:
+            if params.mode == "async" and pipes and placed.snapshots:
                 save = partial(self.protocol.save, placed, epoch, from_host=True)
                 self.job.track(self.world.flows.start(pipes, placed.size_bytes), placed.node.uses, save)
             else:
