@@ -168,6 +168,7 @@ def worlds(draw: st.DrawFn) -> list[Any]:
         ("workload.mode", draw(st.sampled_from(["sync", "async"]))), ("workload.shards", shards),
         ("workload.restart", {"detect": draw(st.sampled_from(["0s", "300ms"])), "load": False, "init": "100ms"}),
         ("protocol", protocol | ({"manifest": {"to": "nvme"}} if protocol["kind"] == "manifest" else {})),
+        ("protocol.on_error", draw(st.sampled_from(["rewrite", "abandon", "publish_anyway"]))),
         (f"{HOST}.pmem", {"size": "1TB", "bandwidth": "4GB/s", **cxl}), (f"{HOST}.reboot_time", "1s"),
         (f"{HOST}.persistence_domain", draw(st.sampled_from(["dmp", "mhp", "wsp"]))),
         (f"{HOST}.ddio", draw(st.booleans())), (f"{HOST}.eviction", draw(st.sampled_from(["400ms", "1ms"]))),
@@ -234,7 +235,8 @@ def test_a_cut_beyond_the_retries_costs_a_new_queue_pair_and_the_write_again() -
     late = {}
     for limit in ("1h", "3s"):
         cut = {"name": "cut", "kind": "link_down", "at": "400.5s", "target": "node1/nic--sw", "restore_after": "8s"}
-        figures = [(f"{NIC}.retry_limit", limit), (f"{NIC}.connect", "1s"), (f"{SHARD}.sync", "rdma_flush")]
+        figures = [(f"{NIC}.retry_limit", limit), (f"{NIC}.connect", "1s"), (f"{SHARD}.sync", "rdma_flush"),
+                   ("protocol.on_error", "rewrite")]  # fmt: skip
         trace = simulate(load(BASE, [*figures, ("faults", [cut]), ("horizon", "10min")]))
         broken = [row for row in trace if row.event == "disconnected"]
         assert bool(broken) is (limit == "3s")
