@@ -204,6 +204,58 @@ def claims(
     return 0
 
 
+linking = typer.Typer(
+    help="The bilateral link's protocol: its table, and what a search of it finds.", no_args_is_help=True
+)
+app.add_typer(linking, name="link", rich_help_panel=RESEARCH)
+
+
+class TableFormat(StrEnum):
+    """How the transition table is printed."""
+
+    text = "text"
+    markdown = "markdown"
+    dot = "dot"
+
+
+@linking.command("table")
+def link_table(
+    format_: Annotated[TableFormat, typer.Option("--format", help="dot is Graphviz.")] = TableFormat.text,
+) -> None:
+    """Print the protocol's one transition table."""
+    from hwsim.bilateral import printed
+
+    match format_:
+        case TableFormat.markdown:
+            print(printed.markdown())
+        case TableFormat.dot:
+            print(printed.dot())
+        case TableFormat.text:
+            from rich.console import Console
+
+            console = Console()
+            # A file or a pipe has no width to respect, and nine columns need some.
+            (console if console.is_terminal else Console(width=240)).print(printed.grid())
+
+
+@linking.command("check")
+def link_check(
+    full: Annotated[bool, typer.Option("--full", help="Search everything; minutes instead of seconds.")] = False,
+    format_: FormatOption = Format.text,
+    json: JsonOption = False,
+) -> int:
+    """Search all that two ends of a link, or the domains of a small tree, can come to; try broken variants too."""
+    from hwsim.studies import link_check as study
+
+    with progress() as say:
+        result = study.run(full, say=say)
+    if json or format_ is Format.json:
+        _print_json(result)
+    else:
+        print(study.render(result, markdown=format_ is Format.markdown))
+    return 1 if result["off"] else 0
+
+
 @contextmanager
 def progress() -> Iterator[Callable[[str, float | None], None]]:
     """Give a function that shows the stage the work is at and its share: on a terminal, and nowhere else."""
