@@ -29,8 +29,10 @@ print(json.dumps([status, sorted(name for name in sys.modules if "." not in name
         ["check", str(TOPOLOGIES / "quickstart.yaml")],
         ["check", *map(str, sorted(TOPOLOGIES.glob("*.yaml")))],
         ["check", "no-such-file.yaml"],
+        ["link", "--help"],
+        ["link", "table"],
     ],
-    ids=["help", "version", "run-help", "check", "check-all", "check-missing"],
+    ids=["help", "version", "run-help", "check", "check-all", "check-missing", "link-help", "link-table"],
 )
 def test_these_commands_load_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True)

@@ -1,8 +1,8 @@
 """What must hold of two endpoints in every state that they can reach, as named predicates.
 
 What they read: the two registers (as a crash at this instant would leave them), the volatile bits, the payloads that
-the applications hold.  They do not read frames in flight; that a frame is acted on in its own round only (I6) is
-judged on steps, by the model.  They do not judge what applications were told, only what they hold.
+the applications hold.  They do not read frames in flight.  What a single step can break (I6, pairing, told) the model
+judges; what needs all states (progress, moves, exchanges) is judged by `hwsim.bilateral.checking`.
 
 Between ends that do not name each other as peers, or after a register was lost, only I4's "at most one" is claimed.
 """
@@ -24,6 +24,11 @@ MEANINGS: Final = {
     "I5": "who is ready or offered in a round knows rightly that the peer has ended every round before",
     "I6": "no frame is acted on in another round than its own",
     "I7": "nobody is fenced while no register is lost",
+    "pairing": "a frame of anyone but the peer changes nothing but who the peer is",
+    "told": "a round ends as the application answered, and the application is told how it ended",
+    "progress": "from everywhere, faults over, both ends come to agree, or the loss of a register is noticed",
+    "moves": "each payload can come to be held at either side",
+    "exchanges": "three exchanges of snapshots settle everything once the wire is empty",
 }
 
 

@@ -40,7 +40,7 @@ from hwsim.bilateral.machine import (
     settled,
     state_of,
 )
-from hwsim.bilateral.table import Event, Phase, State
+from hwsim.bilateral.table import Event, Phase, Row, State
 
 NAMES: Final = ("A", "B")
 DECIDING: Final = ("accept", "give", "reject")
@@ -486,7 +486,7 @@ class Model:
             gifts: list[str | None] = list(free) if answer == "give" else [None]
             for gift in gifts:
                 observed = observe_frame(end.register, frame, answer=answer)
-                observed["delta"] = seen = self._delta(frame.round, end)
+                observed["delta"] = self._delta(frame.round, end)
                 row = setting.rows.find(end.state, frame.event, observed)
                 gift_used = gift if row.write and "app" in setting.rows.writes[row.write].values() else None
                 decision = decide(
@@ -497,15 +497,30 @@ class Model:
                 words = "receives {}"
                 if asked:
                     words += f", {'gives ' + str(gift) + ' back' if gift else _ANSWERS[answer]}"
-                true = delta(frame.round, end.register.round)
-                acted = row.drop is None and "delta" in row.when
-                wrong = "I6" if acted and true != seen else None
+                wrong = self._wrong(end, frame, observed, row, decision.register, gift)
                 for move in self._carry_out(
                     end, row.name, row.write, decision.register, row.acts, words, app=gift_used,
                     fault=asked and answer == "busy",
                 ):  # fmt: skip
                     found[move._replace(wrong=wrong, frame=frame_number)] = None
         return list(found)
+
+    def _wrong(
+        self, end: End, frame: Seen, observed: Mapping[str, str], row: Row, after: Register | None, gift: str | None
+    ) -> str | None:
+        """What the step that *row* takes on *frame* breaks by itself."""
+        if row.drop is None and "delta" in row.when and delta(frame.round, end.register.round) != observed["delta"]:
+            return "I6"
+        if after is None:
+            return None
+        if observed["address"] != "peer" and after._replace(peer=end.register.peer) != end.register:
+            return "pairing"
+        if "answer" in row.when:
+            wanted = (Phase.RETURNED, None) if observed["answer"] == "reject" else (Phase.TAKEN, gift)
+            if (after.phase, after.slot) != wanted:
+                return "told"
+        told = {"tell_committed": Phase.TAKEN, "tell_reversed": Phase.RETURNED}
+        return "told" if any(act in told and told[act] is not after.phase for act in row.acts) else None
 
     def _delta(self, theirs: int, end: End) -> str:
         modulus, mine = self.setting.modulus, end.register.round

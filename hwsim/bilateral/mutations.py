@@ -24,7 +24,8 @@ SETTINGS: Final = (
     ("pairing", Setting(modulus=1 << 16, paired=False, rounds=2)),
     ("an offer that waits", Setting(modulus=1 << 16, inbox=True, queue=True)),
     ("registers lost", Setting(modulus=1 << 16, paired=False, rounds=2, amnesia=2)),
-    ("registers formatted", Setting(modulus=1 << 16, paired=False, rounds=1, amnesia=2, operator=True, keeps_store=True)),
+    ("registers formatted",
+     Setting(modulus=1 << 16, paired=False, rounds=1, amnesia=2, operator=True, keeps_store=True)),
     ("links lost and wishes", Setting(modulus=1 << 16, inbox=True, writing=True, carrier=True, cancel=True)),
 )
 
@@ -52,7 +53,7 @@ def mutants(table: Sequence[Row] = TABLE) -> Iterator[Mutant]:
         if row.write:
             yield changed(f"does not write {row.write}", replace(row, write=None))
             for other in WRITES:
-                if other != row.write and _possible(row, other):
+                if WRITES[other] != WRITES[row.write] and _possible(row, other):
                     yield changed(f"writes {other} instead of {row.write}", replace(row, write=other))
         for act in dict.fromkeys(row.acts):
             yield changed(f"does not {act}", replace(row, acts=tuple(one for one in row.acts if one != act)))
@@ -90,32 +91,43 @@ def hunt(mutant: Mutant) -> tuple[str, Finding] | None:
     return None
 
 
-LIMIT: Final = 150_000  # states: a table that has more than this in these settings goes where the true one never does
-
-# (row, how it is changed) -> why it does no harm; an empty row stands for any.
+_FENCE = "reached only after a register was lost, when a fence is a lawful end; the next HELLO pairs or fences"
+_STRANGER = "another frame of the same stranger fences"
+_ZERO = "nobody has ended a round before round 0: so much is known unheard"
+_FORMAT = "a format that fails leaves the register as it was"
+# (which row, how it is changed) -> why it does no harm.  A row that begins with * stands for all that end so.
 _HARMLESS: Final = {
-    ("", "does not tell_refused"): "the application is not told, and holds what it holds",
-    ("", "does not tell_committed"): "the application is not told, and finds the payload in its inbox",
-    ("", "does not tell_alarm"): "the operator is not told, and the ends do as they do",
-    ("", "does not emit"): "the timer sends the same snapshot a little later",
+    ("*", "does not tell_refused"): "the application is not told, and holds what it holds",
+    ("*", "does not tell_committed"): "the application is not told, and finds the payload in its inbox",
+    ("*", "does not tell_alarm"): "the operator is not told, and the ends do as they do",
+    ("*", "does not emit"): "the timer sends the same snapshot a little later",
+    ("*", "does not unwish"): "a wish outlives its round, and is a wish only",
     ("offered", "does not unhear"): "a bound end does not ask whether it has heard the peer",
-    ("offers_cross", "does not unwish"): "a wish outlives its round, and is a wish only",
-    ("taken_confirms", "does not unwish"): "a wish outlives its round, and is a wish only",
-    ("returned_confirms", "does not unwish"): "a wish outlives its round, and is a wish only",
     ("cancel_wished", "does not wish"): "a wish is not owed",
     ("cancel_queued", "does not dequeue"): "an offer that was to be forgotten is made",
     ("offer_queued", "does not enqueue"): "the application offers again",
     ("offer_while_busy", "does not hear"): "who is busy offers across only once it has decided",
-    ("hello_pairs_anew", "does not unhear"): "nobody has ended a round before round 0: so much is known unheard",
-    ("offer_pairs_anew", "does not unhear"): "nobody has ended a round before round 0: so much is known unheard",
-    ("taken_pairs_anew", "does not unhear"): "nobody has ended a round before round 0: so much is known unheard",
-    ("returned_pairs_anew", "does not unhear"): "nobody has ended a round before round 0: so much is known unheard",
-    ("formatted", "does not write format"): "a format that fails leaves the register as it was",
-    ("formatted", "writes consume instead of format"): "a format that fails leaves the register as it was",
-    ("formatted", "does not forget"): "what was heard in round 0 says nothing, and a reboot ends a fence",
-    ("formatted_once_ruled", "does not write format"): "a format that fails leaves the register as it was",
-    ("formatted_once_ruled", "writes consume instead of format"): "a format that fails leaves the register as it was",
-    ("formatted_once_ruled", "does not forget"): "what was heard in round 0 says nothing, and a reboot ends a fence",
+    ("offer_accepted", "writes accept_give instead of accept"): "with nothing to give, the two are the same",
+    ("*_pairs", "does not unhear"): "an end without a peer has heard nobody",
+    ("*_pairs_anew", "does not unhear"): _ZERO,
+    ("offer_pairs", "does not write pair"): _FENCE,
+    ("offer_pairs", "writes consume instead of pair"): _FENCE,
+    ("taken_pairs", "does not write pair"): _FENCE,
+    ("taken_pairs", "writes consume instead of pair"): _FENCE,
+    ("offer_pairs_anew", "does not write pair"): _FENCE,
+    ("offer_pairs_anew", "writes consume instead of pair"): _FENCE,
+    ("taken_pairs_anew", "does not write pair"): _FENCE,
+    ("taken_pairs_anew", "writes consume instead of pair"): _FENCE,
+    ("offer_of_a_stranger", "does not fence"): _STRANGER,
+    ("taken_of_a_stranger", "does not fence"): _STRANGER,
+    ("fence_of_a_stranger", "does not fence"): _STRANGER,
+    ("fenced_by_the_peer", "does not fence"): "no round ends with a peer that is fenced",
+    ("formatted", "does not write format"): _FORMAT,
+    ("formatted", "writes consume instead of format"): _FORMAT,
+    ("formatted", "does not forget"): _ZERO,
+    ("formatted_once_ruled", "does not write format"): _FORMAT,
+    ("formatted_once_ruled", "writes consume instead of format"): _FORMAT,
+    ("formatted_once_ruled", "does not forget"): "a reboot ends a fence",
     ("link_up_while_writing", "does not link_up"): "the link comes up later",
     ("link_up_again", "does not link_up"): "the link is up",
     ("link_down", "does not link_down"): "a dead link taken for a live one loses frames, as links do",
@@ -125,4 +137,10 @@ _HARMLESS: Final = {
 
 def harmless(mutant: Mutant) -> str | None:
     """Why *mutant* does no harm; None where it must be caught."""
-    return _HARMLESS.get((mutant.row, mutant.change)) or _HARMLESS.get(("", mutant.change))
+    for (row, change), why in _HARMLESS.items():
+        if change == mutant.change and (mutant.row.endswith(row[1:]) if row[0] == "*" else mutant.row == row):
+            return why
+    return None
+
+
+LIMIT: Final = 150_000  # states: a table that has more than this in these settings goes where the true one never does
