@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from hwsim.bilateral.table import ACTS, TABLE, WRITES, Event, State
 from hwsim.bilateral.variants import LINK, TREE, Variant
 from hwsim.cli import status_of
 from hwsim.studies import link_check
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -42,6 +45,28 @@ def test_the_graph_leads_where_the_table_does(capsys: pytest.CaptureFixture[str]
     assert "fenced -> ready" not in edges
     assert out.startswith("digraph")
     assert out.rstrip().endswith("}")
+
+
+def test_the_readme_shows_what_the_check_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = README.partition("## The bilateral link")[2].partition("prints (shortened")[2].partition("\nOf every")[0]
+    lines = [plain(line) for line in shown.splitlines()[1:] if line.strip() and line.strip() != "..."]
+    assert len(lines) > 20
+    # only what the README shows is searched again
+    monkeypatch.setattr(link_check, "QUICK", tuple(one for one in link_check.QUICK if shows(lines, one.name)))
+    monkeypatch.setattr(link_check, "LINK", tuple(one for one in LINK if shows(lines, one.name)))
+    monkeypatch.setattr(link_check, "TREE", tuple(one for one in TREE if shows(lines, one.name)))
+    monkeypatch.setattr(link_check, "EVERY", 1000)
+    printed = iter([plain(line) for line in link_check.render(link_check.run()).splitlines()])
+    for line in lines:  # in this order, with others between, perhaps cut short
+        assert any(other.startswith(line) for other in printed), line
+
+
+def shows(lines: list[str], name: str) -> bool:
+    return any(line.startswith(f"{name} ") for line in lines)
+
+
+def plain(line: str) -> str:
+    return re.sub(r"\d+\.\d\d", "S", " ".join(line.split()))
 
 
 @pytest.fixture

@@ -172,6 +172,7 @@ class Model:
         self._frame_of: dict[Seen, int] = {}
         self._alone: list[tuple[Move, ...] | None] = []
         self._received: dict[tuple[int, int], tuple[Move, ...]] = {}
+        self._asked: set[str] = set()
         self._exchanges: dict[tuple[int, int], int] = {}
         self._shifts: dict[tuple[int, int], tuple[int, int]] = {}
         self._shifted_end: dict[tuple[int, int, int], int] = {}
@@ -261,6 +262,11 @@ class Model:
                 found.append((now, who, "lost", None))
         return found
 
+    def rows(self) -> set[str]:
+        """The rows of the table that the states seen so far lead to."""
+        moves = [*(moves for moves in self._alone if moves), *self._received.values()]
+        return self._asked | {move.row for some in moves for move in some if not move.forgets}
+
     # what is asked of a state
 
     def settled(self, state: Global) -> bool:
@@ -349,6 +355,7 @@ class Model:
         decision = decide(
             old.register, old.volatile, Event.FORMAT, {"ruled": "yes"}, fresh=3 + lost, rows=self.setting.rows
         )
+        self._asked.add(decision.row.name)
         volatile = settled(old.volatile, decision.row.acts)
         if not self.setting.carrier:
             volatile = volatile._replace(link=True)
@@ -470,6 +477,7 @@ class Model:
         decision = decide(
             end.register, end.volatile, event, observed, app=app, writing=bool(end.stages), rows=self.setting.rows
         )
+        self._asked.add(decision.row.name)
         words = what or _WORDS[event]
         return self._carry_out(end, decision.row.name, decision.row.write, decision.register, decision.row.acts,
                                words, app=app, fault=fault, timer=event is Event.TIMER)  # fmt: skip

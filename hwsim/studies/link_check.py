@@ -96,7 +96,7 @@ def run(full: bool = False, say: Say = lambda _stage, _share: None) -> dict[str,
         searches.append(_searched(search, off, say))
     variants = []
     for variant in (*LINK, *TREE):
-        say(f"{variant.name}: without that {variant.leaves_out}", None)
+        say(f"{variant.name}: unless {variant.leaves_out}", None)
         variants.append(_varied(variant, variant.find(), off))
     mutated = _mutated(full, off, say)
     return {
@@ -138,7 +138,7 @@ def _mutated(full: bool, off: list[str], say: Say) -> dict[str, Any]:
     for place, mutant in enumerate(chosen):
         say(f"changes of the table: {mutant.name}", place / len(chosen))
         reason = mutations.harmless(mutant)
-        if reason is not None and not full:
+        if reason is not None and (not full or reason == mutations.UNREACHED):  # all others are held to their reason
             harmless.append({"change": mutant.name, "why": reason})
             continue
         found = mutations.hunt(mutant)
@@ -180,10 +180,10 @@ def render(result: Mapping[str, Any], *, markdown: bool = False) -> str:
             found["name"], f"{found['states']:,}", f"{found['edges']:,}", str(found["depth"]),
             f"{found['seconds']:.2f}", _verdict(found),
         ))  # fmt: skip
-    caught = [("broken", "without", "caught by", "steps", "because")]
+    caught = [("variant", "left out", "caught by", "steps", "because")]
     for found in result["variants"]:
         by = found["broken"] or "NOTHING"
-        caught.append((found["name"], f"that {found['leaves_out']}", by, str(found["steps"]), found["why"]))
+        caught.append((found["name"], found["leaves_out"], by, str(found["steps"]), found["why"]))
     table = _markdown if markdown else _aligned
     lines = [*table(searched, (1, 2, 3, 4)), "", *table(caught, (3,)), ""]
     example = next((found for found in result["variants"] if found["trace"]), None)
