@@ -10,8 +10,9 @@ import pytest
 from hwsim.bilateral import invariants, mutations
 from hwsim.bilateral.checking import EXCHANGES, Finding, explore, judge_of
 from hwsim.bilateral.machine import Register, Rows, Seen, Volatile
-from hwsim.bilateral.model import End, Model, Setting
+from hwsim.bilateral.model import Model
 from hwsim.bilateral.search import doomed, search
+from hwsim.bilateral.setting import End, Setting
 from hwsim.bilateral.table import TABLE, Event, Phase
 from hwsim.bilateral.variants import HEARD_IS_KEPT, LINK, Variant
 from hwsim.studies import link_check

@@ -15,8 +15,9 @@ from itertools import pairwise
 from typing import Any
 
 from hwsim.bilateral import invariants, tec_model
-from hwsim.bilateral.model import Global, Model, Setting
+from hwsim.bilateral.model import Global, Model
 from hwsim.bilateral.search import Space, doomed, search
+from hwsim.bilateral.setting import Setting
 
 EXCHANGES = 3  # the most that may be needed after the last fault
 Say = Callable[[int], None]

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from hwsim.bilateral.model import End
+from hwsim.bilateral.setting import End
 from hwsim.bilateral.table import Phase, State
 
 MEANINGS: Final = {

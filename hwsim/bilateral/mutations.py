@@ -15,8 +15,9 @@ from typing import Final
 
 from hwsim.bilateral.checking import Finding, explore
 from hwsim.bilateral.machine import Rows
-from hwsim.bilateral.model import Model, Setting
+from hwsim.bilateral.model import Model
 from hwsim.bilateral.search import search
+from hwsim.bilateral.setting import Setting
 from hwsim.bilateral.table import RX, TABLE, WRITES, Event, Row
 
 # Small first: most mutants die in the first.

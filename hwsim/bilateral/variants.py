@@ -7,7 +7,7 @@ in the link; V6 clones and loses nothing, and is caught by what an end then wron
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 from hwsim.bilateral import tec_model
 from hwsim.bilateral.checking import Finding, explore, explore_neighbours, explore_tree
 from hwsim.bilateral.machine import Rows
-from hwsim.bilateral.model import Setting
+from hwsim.bilateral.setting import Setting
 from hwsim.bilateral.table import TABLE, WRITES, Row, State
 from hwsim.bilateral.tec import Rules
 
@@ -125,8 +125,3 @@ TREE: Final[tuple[Variant, ...]] = (
     Variant("W7", "a root commits", "with neighbours alone and two kept epochs, a path of three has no common one",
             ("common",), partial(explore_neighbours, "W7", 3, 2)),
 )  # fmt: skip
-
-
-def find_all(variants: Sequence[Variant]) -> list[tuple[Variant, Finding]]:
-    """Each of *variants* with what its search found."""
-    return [(variant, variant.find()) for variant in variants]

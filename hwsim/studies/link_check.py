@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from hwsim.bilateral import invariants, mutations, tec_model
 from hwsim.bilateral.checking import EXCHANGES, Finding, explore, explore_tree
-from hwsim.bilateral.model import Setting
+from hwsim.bilateral.setting import Setting
 from hwsim.bilateral.variants import HEARD_IS_KEPT, LINK, TREE, Variant
 
 Say = Callable[[str, float | None], None]
