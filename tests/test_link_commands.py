@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hwsim.bilateral import mutations
 from hwsim.bilateral.table import ACTS, TABLE, WRITES, Event, State
 from hwsim.bilateral.variants import LINK, TREE, Variant
 from hwsim.cli import status_of
@@ -59,6 +60,14 @@ def test_the_readme_shows_what_the_check_prints(monkeypatch: pytest.MonkeyPatch)
     printed = iter([plain(line) for line in link_check.render(link_check.run()).splitlines()])
     for line in lines:  # in this order, with others between, perhaps cut short
         assert any(other.startswith(line) for other in printed), line
+
+
+def test_the_readme_counts_the_changes_of_the_table_that_there_are() -> None:
+    why = [mutations.harmless(mutant) for mutant in mutations.mutants()]
+    caught, unreached = why.count(None), why.count(mutations.UNREACHED)
+    harmless = len(why) - caught - unreached
+    wanted = f"{len(why)} single changes .* {caught} are caught; {harmless} do no harm.* {unreached} change rows"
+    assert re.search(wanted, " ".join(README.split()))
 
 
 def shows(lines: list[str], name: str) -> bool:
