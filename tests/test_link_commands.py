@@ -49,7 +49,8 @@ def test_the_graph_leads_where_the_table_does(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_readme_shows_what_the_check_prints(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = README.partition("## The bilateral link")[2].partition("prints (shortened")[2].partition("\nThe checker's")[0]
+    section = README.partition("## The bilateral link")[2]
+    shown = section.partition("prints (shortened")[2].partition("\nThe checker's")[0]
     lines = [plain(line) for line in shown.splitlines()[1:] if line.strip() and line.strip() != "..."]
     assert len(lines) > 20
     # only what the README shows is searched again

@@ -7,7 +7,7 @@ the `SETTINGS` breaks an invariant or the progress lemma, or the table itself fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -99,13 +99,16 @@ def hunt(mutant: Mutant) -> tuple[str, Finding] | None:
 _FENCE = "reached only after a register was lost, when a fence is a lawful end too"
 _LATER = "the timer sends the same snapshot a little later"
 _AGAIN = "the application offers again"
+_UNTOLD = "the operator is not told, and the ends do as they do"
 _ZERO = "nobody has ended a round before round 0: so much is known unheard"
 _FORMAT = "a format that fails leaves the register as it was"
-# (which row, how it is changed) -> why it does no harm.  A row that begins with * stands for all that end so.
-_HARMLESS: Final = {
+# (which row, how it is changed) -> why it does no harm, None if it does; the first that fits.  A row that begins with *
+# stands for all that end so.
+_HARMLESS: Final[Mapping[tuple[str, str], str | None]] = {
+    ("beacon", "does not emit"): None,
     ("*", "does not tell_refused"): "the application is not told, and holds what it holds",
     ("*", "does not tell_committed"): "the application is not told, and finds the payload in its inbox",
-    ("*", "does not tell_alarm"): "the operator is not told, and the ends do as they do",
+    ("*", "does not tell_alarm"): _UNTOLD,
     ("*", "does not emit"): _LATER,
     ("*", "does not unwish"): "a wish outlives its round, and is a wish only",
     ("offered", "does not unhear"): "a bound end does not ask whether it has heard the peer",
@@ -124,6 +127,9 @@ _HARMLESS: Final = {
     ("link_up", "does what link_up_while_writing does, and the other way round"): _LATER,
     ("offer_refused_while_full", "does what offer_queued does, and the other way round"): _AGAIN,
     ("offers_cross", "does not unhear"): "the offer has done it",
+    ("cancel_queued", "does what cancel_wished does, and the other way round"): "a wish is not owed",
+    ("offer_of_the_last_round", "does what offer_stale_while_bound does, and the other way round"): _LATER,
+    ("fence_of_a_stranger_virgin", "does what fence_elsewhere_virgin does, and the other way round"): _UNTOLD,
     ("cancel_wished", "does what cancel_refused does, and the other way round"): "a wish is not owed",
     ("hello_of_the_peer", "does what hello_stale does, and the other way round"): _LATER,
     ("formatted_once_ruled", "does what format_refused does, and the other way round"): _FORMAT,
