@@ -1,5 +1,5 @@
 // Proof, inside blp_parser: a frame is accepted if and only if it keeps every rule, the fields are what lay in it, and
-// each frame is counted once.  Whether its CRC-32C matches is left open (blp_crc32c_free.v): both cases are covered.
+// each frame is counted once.  Whether its CRC-32C matches is left open (blp_crc32c.free.v): both cases are covered.
 //
 // The frame is recorded here a second time, as a plain list of its words, and judged by the document's rules.
 

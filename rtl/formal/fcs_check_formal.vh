@@ -1,4 +1,4 @@
-// Proof, inside fcs_check: it keeps the rules of a stream, whatever the CRC is (crc32_free.v), and never stalls its
+// Proof, inside fcs_check: it keeps the rules of a stream, whatever the CRC is (crc32.free.v), and never stalls its
 // input while its output is taken.
 
 reg f_began;

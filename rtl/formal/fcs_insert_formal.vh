@@ -1,5 +1,5 @@
 // Proof, inside fcs_insert: it keeps the rules of a stream; no octet is lost or made up, whatever the CRC is
-// (crc32_free.v); four octets join each frame; and it stalls its input no longer than these four octets take.
+// (crc32.free.v); four octets join each frame; and it stalls its input no longer than these four octets take.
 
 reg f_began;
 initial f_began = 1'b0;
