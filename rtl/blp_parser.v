@@ -9,7 +9,7 @@
 // `frame_valid_o` is set for one cycle, and the fields hold in that cycle alone: whoever listens takes them then.
 // The parser never stalls its input.
 //
-// Latency: 2 cycles from the last word taken to `frame_valid_o`, or to the counter.
+// Latency: 2 cycles from the last word taken to `frame_valid_o`; the counters follow a cycle later.
 
 `resetall
 `timescale 1ns / 1ps
@@ -171,8 +171,10 @@ module blp_parser #(
   generate
     for (i = 0; i < 9; i = i + 1) begin : g_stat
       reg [STAT_W-1:0] count_q;
+      reg count_now_q;
       always @(posedge clk_i) begin
-        if (counted[i]) count_q <= count_q + 1'b1;
+        count_now_q <= counted[i] && !rst_i;
+        if (count_now_q) count_q <= count_q + 1'b1;
         if (rst_i) count_q <= {STAT_W{1'b0}};
       end
       assign stats[STAT_W*i+:STAT_W] = count_q;

@@ -34,7 +34,7 @@ module fcs_check #(
     output wire                m_axis_tlast,
     output wire                m_axis_tuser,
 
-    // Each frame is counted once, when its last word has been judged.
+    // Each frame is counted once, 2 cycles after its last word has been judged.
     output wire [STAT_W-1:0] stat_good_o,
     output wire [STAT_W-1:0] stat_bad_fcs_o,
     output wire [STAT_W-1:0] stat_error_o,    // the FCS matches, but `s_axis_tuser` was set
@@ -140,8 +140,10 @@ module fcs_check #(
     end
   end
 
+  // Counted a cycle after the verdict, which is a long way from the CRC.
   wire judged = moves && last_q;
   wire runt = ends && (final_q || !full);
+  reg count_good_q, count_bad_fcs_q, count_error_q, count_runt_q;
   reg [STAT_W-1:0] good_q, bad_fcs_q, error_q, runt_q;
   assign stat_good_o    = good_q;
   assign stat_bad_fcs_o = bad_fcs_q;
@@ -149,10 +151,14 @@ module fcs_check #(
   assign stat_runt_o    = runt_q;
 
   always @(posedge clk_i) begin
-    if (judged && !runt && !bad_fcs && !user_q) good_q <= good_q + 1'b1;
-    if (judged && !runt && bad_fcs) bad_fcs_q <= bad_fcs_q + 1'b1;
-    if (judged && !runt && !bad_fcs && user_q) error_q <= error_q + 1'b1;
-    if (judged && runt) runt_q <= runt_q + 1'b1;
+    count_good_q    <= judged && !runt && !bad_fcs && !user_q && !rst_i;
+    count_bad_fcs_q <= judged && !runt && bad_fcs && !rst_i;
+    count_error_q   <= judged && !runt && !bad_fcs && user_q && !rst_i;
+    count_runt_q    <= judged && runt && !rst_i;
+    if (count_good_q) good_q <= good_q + 1'b1;
+    if (count_bad_fcs_q) bad_fcs_q <= bad_fcs_q + 1'b1;
+    if (count_error_q) error_q <= error_q + 1'b1;
+    if (count_runt_q) runt_q <= runt_q + 1'b1;
     if (rst_i) begin
       good_q    <= {STAT_W{1'b0}};
       bad_fcs_q <= {STAT_W{1'b0}};

@@ -105,6 +105,7 @@ async def an_error_of_the_mac_marks_the_frame(dut: Any) -> None:
             got = await bench.get()
             await putting
             assert (got.octets, got.bad) == (frame[:-FCS], bad)
+    await ClockCycles(dut.clk_i, 4)
     assert counts(dut) == (4, 0, 4, 0)
 
 
