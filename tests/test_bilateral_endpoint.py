@@ -229,6 +229,16 @@ def test_a_replaced_register_is_fenced_until_somebody_rules() -> None:
     assert (bench.a.state, bench.b.state) == (State.READY, State.READY)
 
 
+def test_a_formatted_register_saves_what_lay_in_the_inbox() -> None:
+    from hwsim.bilateral.judged import token
+    from hwsim.bilateral.machine import Register
+    from hwsim.workloads.transfers import custody
+
+    old = Register(1, 2, 5, inbox=token(3))
+    assert custody("format", old, Register(9), 0b1) == 0b1001
+    assert custody("consume", old, old._replace(inbox=None), 0b1) == 0b1001
+
+
 def test_the_echo_is_the_last_frame_of_the_peer_that_was_taken() -> None:
     bench = Bench().start().run(200)
     from hwsim.bilateral.frame import Frame, decode

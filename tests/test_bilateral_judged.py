@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 
 import pytest
 
+from hwsim import checkers
 from hwsim.bilateral.endpoint import told
 from hwsim.bilateral.judged import Judge, LinkJudge, token
 from hwsim.bilateral.machine import Register
 from hwsim.bilateral.record import Record as Stored
 from hwsim.bilateral.table import Phase
-from hwsim.trace import Record
+from hwsim.checkers import Value
+from hwsim.trace import Header, Record, Trace
 
 A, B = "wire@a", "wire@b"
 NVID = {A: 0xA, B: 0xB}
@@ -160,3 +163,36 @@ def test_a_formatted_register_begins_anew() -> None:
     rows = exchange()
     rows.write(A, 0, RETURNED, 0, nvid=0xC, word=2)
     assert not rows.judge().violations
+
+
+# the checkers that say so in a result
+
+
+def judged_trace(rows: Rows) -> Trace:
+    trace = Trace(Header("t", "", 1, 0, 10**9, 0))
+    trace.rows = [tuple(row) for row in rows.rows]  # type: ignore[misc]
+    return trace
+
+
+BAD: dict[str, Callable[[], Rows]] = {
+    "rounds_agree": lambda: Rows().begin().write(B, 1, TAKEN, 1, word=2),
+    "tokens_conserved": lambda: Rows().begin().write(A, 0, RETURNED, 0, word=3),
+    "claims_follow_registers": lambda: Rows().begin().row("round_committed", B, 1, "round=0"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_each_checker_accepts_a_good_trace_and_rejects_a_bad_one(name: str) -> None:
+    checker = getattr(checkers, name)
+    assert checker in checkers.LINK_CHECKERS
+    assert checker(judged_trace(exchange())).value is Value.HOLDS
+    verdict = checker(judged_trace(BAD[name]()))
+    assert verdict.value is Value.VIOLATED
+    assert verdict.records == (BAD[name]().rows[-1],)
+    assert "wire" in verdict.detail
+
+
+def test_a_run_without_checkpoints_is_asked_about_its_links() -> None:
+    found = checkers.check_all([judged_trace(exchange())])
+    assert [verdict.name for verdict in found] == ["well_formed", *BAD]
+    assert all(verdict.value is Value.HOLDS for verdict in found)

@@ -101,6 +101,35 @@ def test_the_links_memory_serves_where_a_device_has_none(tmp_path: Path) -> None
     assert result["links"]["wire"]["rounds_settled"] == 50
 
 
+def test_several_timelines_are_averaged(tmp_path: Path) -> None:
+    lossy = PLAIN.replace(LINK, LINK + ", loss: 0.3").replace("version: 1\n", "version: 1\nrepeats: 3\n")
+    found = answers.answer(load(written(tmp_path, lossy)))
+    wire = found.result["links"]["wire"]
+    assert len({trace.digest() for trace in found.traces}) == 3
+    assert wire["rounds_settled"] == 50
+    assert wire["sent"] == sum(trace.figures["links"]["wire"]["sent"] for trace in found.traces) / 3
+
+
+@pytest.mark.parametrize("kind", ["power_loss", "process_crash", "kernel_crash"])
+def test_any_device_may_be_an_end_and_its_crashes_are_the_ends(tmp_path: Path, kind: str) -> None:
+    text = f"""\
+version: 1
+horizon: 20ms
+nodes:
+  node: {{count: 2, devices: {{host: {{kind: host, reboot_time: 1ms}}, nic: {{kind: nic, reset_time: 100us}}}}}}
+links:
+  - {{name: hosts, from: node0/host, to: node1/host, {LINK}, nv: {{write: 1us, word: 128B}}}}
+  - {{name: nics, from: node0/nic, to: node1/nic, {LINK}, nv: {{write: 1us, word: 128B}}}}
+workload: {{kind: transfers, rounds: 300}}
+faults:
+  - {{kind: {kind}, at: 2ms, target: node0, restore_after: 3ms}}
+"""
+    links_ = answers.answer(load(written(tmp_path, text))).result["links"]
+    for link in links_.values():
+        assert link["crashes"] == (kind != "process_crash")  # an end in a host is its kernel's
+        assert (link["rounds_settled"], link["tokens_lost"], link["tokens_cloned"]) == (300, 0, 0)
+
+
 def test_a_script_that_never_struck_is_named(tmp_path: Path) -> None:
     text = PLAIN.replace(LINK, LINK + ", script: [{nth: 100000, do: drop}]")
     result = answers.answer(load(written(tmp_path, text))).result

@@ -52,13 +52,16 @@ class TransfersParams(Params):
 
 
 def custody(write: str, old: Register, new: Register, word: int) -> int:
-    """The tokens that an end holds after a write; those in the register's slot and inbox are not among them."""
+    """The tokens that an end holds after a write; those in the register's slot and inbox are not among them.
+
+    A register that is formatted loses what it held: what lay in the inbox is saved, what is in doubt is not this end's.
+    """
     match write:
         case "offer" | "accept_give":
             return word & ~_bit(new.slot)
         case "confirm_returned":
             return word | _bit(old.slot)
-        case "consume":
+        case "consume" | "format":
             return word | _bit(old.inbox)
         case _:
             return word
