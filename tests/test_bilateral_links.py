@@ -183,6 +183,20 @@ def test_the_report_says_it_too(storm: tuple[Topology, dict[str, Any], Any]) -> 
     assert "What a crash would find" not in page
 
 
+def test_the_timeline_shows_who_is_bound_and_how_rounds_end(storm: tuple[Topology, dict[str, Any], Any]) -> None:
+    from hwsim.bilateral.judged import judge
+    from hwsim.report import perfetto
+
+    _, result, trace = storm
+    events = [event for event in perfetto.events(trace) if event.get("pid") == perfetto.LINKS]
+    assert {e["args"]["name"] for e in events if e["name"] == "thread_name"} == {"wire@cell0", "wire@cell1"}
+    bound = [event for event in events if event["ph"] == "X"]
+    ended = sum(event["dur"] for event in bound if event["ts"] + event["dur"] < trace.header.horizon_ps)
+    assert ended == sum(judge(trace)["wire"].exchanges)
+    committed = [event for event in events if event.get("cat") == "round_committed"]
+    assert len(committed) >= 2 * result["links"]["wire"]["rounds_committed"] - 10  # a crash may come before a claim
+
+
 def test_every_output_of_a_run_can_be_written(tmp_path: Path) -> None:
     path = str(ROOT / "topologies" / "link-pair.yaml")
     assert status_of(["run", path, "--out", str(tmp_path / "o"), "--perfetto", "--pcapng"]) == 0

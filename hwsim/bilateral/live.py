@@ -1,8 +1,8 @@
 """A bilateral link in a running simulation: its channel, and an endpoint in each of the devices that it joins.
 
 An endpoint's volatile state lives in its device and dies with any crash that stops it (in a host it is the kernel's,
-so a process that is killed takes nothing); its memory lies there too, and knows only the loss of power.  Silence is all that the other end learns of either.  Both ends see the link itself go down and
-come up, at once.
+so a process that is killed takes nothing).  Its memory lies there too, and knows only the loss of power.  Silence is
+all that the other end learns of either.  Both ends see the link itself go down and come up, at once.
 
 The link carries its own protocol's frames and nothing else: routes of messages and data do not use it.
 

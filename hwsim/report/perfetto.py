@@ -1,9 +1,10 @@
 """A timeline for ui.perfetto.dev: the trace as JSON trace events.
 
-One process for the job, one for each device, one for the links' messages.  A device's threads are the parts it
-holds: a slice from the first byte of a write until it is durable, with the stretch in which it is only completed
-(acknowledged, still in a volatile place) nested inside.  Checkpoints, stalls and outages are slices too, faults and
-claims are instants, and two counters follow the newest checkpoint begun and the newest acknowledged.
+One process for the job, one for each device, one for the ends of bilateral links.  A device's threads are the parts
+it holds: a slice from the first byte of a write until it is durable, with the stretch in which it is only completed
+(acknowledged, still in a volatile place) nested inside.  An end of a link has a slice for the time in which it is
+bound by an offer.  Checkpoints, stalls and outages are slices too, faults and claims are instants, and two counters
+follow the newest checkpoint begun and the newest acknowledged.
 
 Source: Trace Event Format (Chrome), as Perfetto's JSON importer reads it: https://perfetto.dev/docs/getting-started/other-formats
 
@@ -20,7 +21,7 @@ from typing import Any
 
 from hwsim.trace import Record, Trace
 
-JOB = 1
+JOB, LINKS = 1, 2
 _FIRST_DEVICE = 10
 _OTHERS, _STALLS, _CHECKPOINTS = 1, 2, 10  # threads of the job
 _LANES = 64  # thread numbers set aside for what one part, or the job, has in flight at once
@@ -35,6 +36,14 @@ _INSTANTS = {
     "checkpoint_abandoned": "abandoned",
     "recovered": "recovered",
     "dropped": "dropped",
+}
+
+_ROUND_ENDS = {
+    "round_committed": "committed",
+    "round_reversed": "reversed",
+    "round_closed": "closed",
+    "fenced": "fenced",
+    "register_worn_out": "memory worn out",
 }
 
 
@@ -79,6 +88,8 @@ class _Timeline:
         self.checkpoints: dict[int, dict[str, Any]] = {}
         self.stall: dict[str, Any] | None = None
         self.down: dict[str, Any] | None = None
+        self.bound: dict[str, dict[str, Any]] = {}  # ends of bilateral links that are bound by an offer
+        self.link_ends: dict[str, int] = {}  # LINK@DEVICE -> its thread
 
     def events(self) -> Iterator[dict[str, Any]]:
         yield _meta("process_name", JOB, 0, "job")
@@ -127,8 +138,33 @@ class _Timeline:
             )
         elif event == "restored" and record.subject in self.outages:
             yield _ended(self.outages.pop(record.subject), time_ps)
+        elif event == "register_written":
+            yield from self._round(record)
+        elif event in _ROUND_ENDS:
+            process, thread = self._link_thread(record.subject)
+            yield {"ph": "i", "s": "t", "name": f"{_ROUND_ENDS[event]} {record.detail or ''}".rstrip(), "cat": event,
+                   "pid": process, "tid": thread, "ts": time_ps, "args": {"epoch": record.epoch}}
         if event in _INSTANTS:
             yield from self._instant(record)
+
+    def _round(self, record: Record) -> Iterator[dict[str, Any]]:
+        """An end of a bilateral link is bound from the write of its offer until the one that ends the round."""
+        end, time_ps = record.subject, record.time_ps
+        bound = self.bound.pop(end, None)
+        if bound is not None:
+            yield _ended(bound, time_ps)
+        if " phase=OFFER " in (record.detail or ""):
+            process, thread = self._link_thread(end)
+            self.bound[end] = _slice("offered, outcome unknown", process, thread, time_ps)
+
+    def _link_thread(self, end: str) -> tuple[int, int]:
+        """Process and thread of LINK@DEVICE: the links' own process, a thread an end."""
+        threads = self.link_ends
+        if end not in threads:
+            threads[end] = len(threads) + 1
+            self.processes.setdefault("bilateral links", LINKS)
+            self.named[LINKS, threads[end]] = end
+        return LINKS, threads[end]
 
     def _instant(self, record: Record) -> Iterator[dict[str, Any]]:
         event, epoch = record.event, record.epoch
@@ -213,8 +249,8 @@ class _Timeline:
         yield from self._stop_stall(self.end_ps)
         if self.down is not None:
             yield _ended(self.down, self.end_ps)
-        for outage in self.outages.values():
-            yield _ended(outage, self.end_ps)
+        for open_ in (*self.outages.values(), *self.bound.values()):
+            yield _ended(open_, self.end_ps)
 
 
 def _slice(name: str, process: int, thread: int, time_ps: int, **args: Any) -> dict[str, Any]:
