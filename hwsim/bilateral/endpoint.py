@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 from hwsim.bilateral.frame import Frame, decode, encode
@@ -56,6 +57,7 @@ _EVENT_OF: Final[Mapping[FrameType, Event]] = {
 }
 _FRAME_OF: Final[Mapping[Phase, FrameType]] = {phase: FrameType(phase) for phase in Phase}
 _OPEN = (State.WAIT, State.READY)
+_SETTLED = lru_cache(maxsize=1024)(settled)  # few bits and few rows: they meet again and again
 _SAMPLED = 16  # damaged frames go into the sample while it is shorter
 
 
@@ -361,7 +363,7 @@ class Endpoint:
         """Do what the row says; *before*: the record before its write."""
         acts = row.acts
         heard = self.volatile.heard
-        self.volatile = settled(self.volatile, acts, app=app)
+        self.volatile = _SETTLED(self.volatile, acts) if app is None else settled(self.volatile, acts, app=app)
         if self.volatile.heard and not heard and self.register.round:
             self._claim("round_closed", self.register.round - 1)
         if "forget" in acts and row.event is Event.FORMAT and self.carrier:

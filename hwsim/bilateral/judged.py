@@ -68,6 +68,7 @@ class Side:
     end: End | None = None
     ended: tuple[int, bool, int] | None = None  # the last round that ended here, whether it committed, the epoch then
     bound_since: int = 0
+    doubtful: bool = False  # bound, with something in its slot
     fenced: int = 0
 
 
@@ -90,6 +91,7 @@ class LinkJudge:
     last_ps: int = 0  # when a round last ended, or was closed
     _tokens: int = 0
     _clock: int = 0
+    _doubtful: bool = False
     _open: dict[int, tuple[bool, int]] = field(default_factory=dict)  # rounds that one end has ended
     _offered: dict[int, int] = field(default_factory=dict)  # round -> its first offer's write
     _closed: set[tuple[int, str]] = field(default_factory=set)  # rounds that one end called closed, and which end
@@ -131,24 +133,23 @@ class LinkJudge:
         self._pass(time_ps)
 
     def _pass(self, time_ps: int) -> None:
-        if self._doubtful():
+        if self._doubtful:
             self.doubt_ps += max(0, time_ps - max(self._clock, self.since))
         self._clock = time_ps
 
-    def _doubtful(self) -> bool:
-        return any(
-            side.end is not None and side.end.phase == "OFFER" and side.end.slot is not None
-            for side in self.sides.values()
-        )
-
     def _other(self, side: Side) -> Side | None:
-        return next((other for other in self.sides.values() if other is not side), None)
+        for other in self.sides.values():
+            if other is not side:
+                return other
+        return None
 
     # facts
 
     def _written(self, side: Side, record: Record) -> None:
         before, now = side.end, _end(record)
         side.end = now
+        side.doubtful = now.phase == "OFFER" and now.slot is not None
+        self._doubtful = any(other.doubtful for other in self.sides.values())
         if before is None:
             return
         if before.nvid != now.nvid:  # formatted: another register, whose rounds begin anew
@@ -311,10 +312,10 @@ def _read(record: Record) -> dict[str, str]:
 
 def _end(record: Record) -> End:
     """The record that a row tells, its pairs in the order in which they are written: of all rows these are the most."""
-    round_, phase, slot, inbox, _, word, nvid, peer = (pair.partition("=")[2] for pair in (record.detail or "").split())
+    round_, phase, slot, inbox, _, word, nvid, peer = (record.detail or "").split()
     return End(
-        int(round_), phase, _payload(slot), record.epoch or 0, _payload(inbox), int(word, 16), int(nvid, 16),
-        int(peer, 16),
+        int(round_[6:]), phase[6:], _payload(slot[5:]), record.epoch or 0, _payload(inbox[6:]), int(word[5:], 16),
+        int(nvid[5:], 16), int(peer[5:], 16),
     )  # fmt: skip
 
 
