@@ -239,6 +239,33 @@ def test_a_formatted_register_saves_what_lay_in_the_inbox() -> None:
     assert custody("consume", old, old._replace(inbox=None), 0b1) == 0b1001
 
 
+def test_rounds_and_epochs_go_on_past_what_a_frame_can_carry() -> None:
+    from hwsim.bilateral.record import Record
+
+    bench = Bench().start(Log(), Log()).run(100)
+    for end in (bench.a, bench.b):
+        late = Record(end.register._replace(round=(1 << 16) - 2, epoch=(1 << 32) - 2))
+        end.memory.write(late, lambda whole: None)
+        bench.run(3)
+        bench.crash(0 if end is bench.a else 1)
+    bench.restore(0)
+    bench.restore(1)
+    bench.run(100)
+    for payload in (b"1", b"2", b"3", b"4"):
+        bench.a.offer(payload)
+        bench.run(50)
+        bench.crash(0)  # and it finds its way back at each side of the edge
+        bench.restore(0)
+        bench.run(100)
+        assert bench.b.register.inbox == payload
+        bench.b.consume()
+        bench.run(50)
+    for end in (bench.a, bench.b):
+        assert (end.register.round, end.register.epoch) == ((1 << 16) + 2, (1 << 32) + 2)
+        assert not end.dropped["epoch"]
+        assert end.state is State.READY
+
+
 def test_the_echo_is_the_last_frame_of_the_peer_that_was_taken() -> None:
     bench = Bench().start().run(200)
     from hwsim.bilateral.frame import Frame, decode

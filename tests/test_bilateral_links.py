@@ -101,6 +101,36 @@ def test_the_links_memory_serves_where_a_device_has_none(tmp_path: Path) -> None
     assert result["links"]["wire"]["rounds_settled"] == 50
 
 
+@pytest.mark.parametrize(
+    "figures, key, wanted",
+    [
+        ("offer: a, reject: 1.0", "rounds_reversed", lambda got: got == 50),
+        ("offer: both", "transitions", lambda got: got["offers_cross"] > 40),
+        ("offer: b, answer: accept, tokens: 3", "transitions", lambda got: "offer_swapped" not in got),
+        ("offer: a, busy: 0.5", "transitions", lambda got: got["offer_while_busy"] > 20),
+        ("offer: a, cancel: 1.0", "transitions", lambda got: got["cancel_wished"] == 50),
+        ("offer: a, pause: 10us", "last_progress_s", lambda got: got > 50 * 10e-6),
+        ("offer: a, tokens: 0", "in_doubt_share", lambda got: got == 0),
+        ("offer: a, consume: 10us", "last_progress_s", lambda got: got > 50 * 10e-6),
+    ],
+)
+def test_each_parameter_of_transfers_does_what_it_says(tmp_path: Path, figures: str, key: str, wanted: Any) -> None:
+    topology = load(written(tmp_path, PLAIN.replace("rounds: 50}", f"rounds: 50, {figures}}}")))
+    found = answers.answer(topology)
+    wire = found.result["links"]["wire"]
+    assert (wire["rounds_settled"], wire["tokens_lost"], wire["tokens_cloned"]) == (50, 0, 0)
+    assert wanted(wire[key]), wire[key]
+    assert not found.result["warnings"]
+
+
+def test_whoever_only_takes_has_every_token_in_the_end(tmp_path: Path) -> None:
+    topology = load(written(tmp_path, PLAIN.replace("rounds: 50}", "rounds: 50, offer: b, answer: accept, tokens: 3}")))
+    trace = answers.answer(topology).traces[0]
+    last = [row.detail for row in trace if row.event == "register_written" and row.subject == "wire@cell0"][-1]
+    assert last is not None
+    assert " word=3f " in last
+
+
 def test_several_timelines_are_averaged(tmp_path: Path) -> None:
     lossy = PLAIN.replace(LINK, LINK + ", loss: 0.3").replace("version: 1\n", "version: 1\nrepeats: 3\n")
     found = answers.answer(load(written(tmp_path, lossy)))
@@ -150,6 +180,19 @@ def storm() -> tuple[Topology, dict[str, Any], Any]:
     topology = shipped("link-crash-storm", "horizon=10ms")
     found = answers.answer(topology)
     return topology, dict(found.result), found.traces[0]
+
+
+def test_a_trace_from_disk_is_judged_alike(tmp_path: Path, storm: tuple[Topology, dict[str, Any], Any]) -> None:
+    from hwsim.metrics import evaluate
+    from hwsim.report import store
+
+    topology, result, trace = storm
+    store.write_parquet(tmp_path / "trace.parquet", trace)
+    again = evaluate([store.read_parquet(tmp_path / "trace.parquet")], topology.expect)
+    assert again["verdicts"] == result["verdicts"]
+    told = {key: value for key, value in again["links"]["wire"].items() if key in result["links"]["wire"]}
+    assert told == {key: result["links"]["wire"][key] for key in told}
+    assert told["rounds_settled"] > 0
 
 
 def test_the_summary_says_it_in_words(storm: tuple[Topology, dict[str, Any], Any]) -> None:
