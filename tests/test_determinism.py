@@ -63,9 +63,9 @@ def _other_pythons() -> list[str]:
 def test_the_same_in_other_versions_of_python(python: str) -> None:
     if not Path(python).exists():
         pytest.skip(f"no Python {python} on this machine")
-    probe = "import simpy, pydantic"
+    probe = "import simpy, pydantic, crc32c"
     if subprocess.run([python, "-c", probe], capture_output=True).returncode:
-        pytest.skip(f"{python} lacks simpy or pydantic")
+        pytest.skip(f"{python} lacks simpy, pydantic or crc32c")
     assert digests(python) == here()
 
 
