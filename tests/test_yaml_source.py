@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,10 @@ def said(content: str | bytes) -> list[str]:
     """The mistakes of a file, as a user reads them."""
     raw = content.encode() if isinstance(content, str) else content
     return [str(mistake) for mistake in read_bytes(raw, "f.yaml").mistakes]
+
+
+# Where PyYAML's scanner stops by itself when brackets nest without end; None: it has no such limit.
+AHEAD = "1:1003" if tuple(map(int, yaml.__version__.split(".")[:3])) >= (6, 0, 4) else None
 
 
 @pytest.mark.parametrize(
@@ -92,7 +97,8 @@ def test_aliases_are_values_with_the_places_of_their_anchor() -> None:
         (b"\x7fELF\x02\x01\x01", "1:1", "binary"),
         (b"\x89PNG\r\n\x1a\n", "1:1", "not UTF-8"),
         ("a: " + "9" * 5000, "1:4", "digits"),
-        ("a: " + "[" * 100_000, f"1:{4 + MAX_DEPTH - 1}", "nested"),
+        # the scanner looks ahead for a key, and from PyYAML 6.0.4 on meets its own limit of 1,000 there
+        ("a: " + "[" * 100_000, f"1:{4 + MAX_DEPTH - 1}" if AHEAD is None else AHEAD, "nested"),
         ("- " * 100_000, f"1:{2 * MAX_DEPTH + 1}", "nested"),
     ],
 )  # fmt: skip

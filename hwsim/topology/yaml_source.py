@@ -283,6 +283,9 @@ class _Builder:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
             problem = " ".join(part for part in (error.context, error.problem) if part) or "cannot be parsed"
+            if "nesting depth" in problem:  # PyYAML from 6.0.4 on looks ahead to a limit of its own, above ours
+                problem = f"is nested more than {MAX_DEPTH} levels deep"
+                raise _Refused(line, column, problem, "no topology needs that") from None
             raise _Refused(line, column, f"is not YAML: {problem}", _hint(text, line, problem)) from None
         except yaml.YAMLError as error:
             raise _Refused(1, 1, f"is not YAML: {' '.join(str(error).split())}") from None
