@@ -5,7 +5,9 @@ from __future__ import annotations
 from bilateral_bench import US, Bench
 
 from hwsim.bilateral.endpoint import Answer, Application, Endpoint
+from hwsim.bilateral.frame import Frame, decode
 from hwsim.bilateral.table import Event, State
+from hwsim.bilateral.wire import Drop, FrameType
 
 
 class Log(Application):
@@ -301,3 +303,17 @@ def test_beacons_and_retransmissions_keep_their_times() -> None:
     bench.run(150)
     assert bench.a.sent.total() - sent == 10  # every 15 us
     assert bench.env.now == round(1552.5 * US)
+
+
+def test_a_formatted_endpoint_echoes_nothing() -> None:
+    bench = Bench().start().run(100)
+    sent: list[Frame | Drop] = []
+    bench.a.transmit = lambda octets: sent.append(decode(octets))
+    bench.run(50)
+    bench.a.reformat(ruled=True)
+    bench.run(3)
+    before, after = sent[0], sent[-1]
+    assert isinstance(before, Frame)
+    assert isinstance(after, Frame)
+    assert before.echo != 0
+    assert (after.type, after.echo) == (FrameType.HELLO, 0)

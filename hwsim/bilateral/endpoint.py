@@ -366,6 +366,8 @@ class Endpoint:
         self.volatile = _SETTLED(self.volatile, acts) if app is None else settled(self.volatile, acts, app=app)
         if self.volatile.heard and not heard and self.register.round:
             self._claim("round_closed", self.register.round - 1)
+        if "forget" in acts:
+            self._echo = 0  # as after a reboot
         if "forget" in acts and row.event is Event.FORMAT and self.carrier:
             self._request(Event.LINK_UP)
         if "emit" in acts:
