@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -63,10 +63,12 @@ def run(
     tests: int,
     parameters: Mapping[str, int] | None = None,
     defines: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> None:
     """Build *top* with *parameters* in *folder* and run the cocotb tests of the module *bench* on it.
 
-    Skips, with the reason, where the simulator is missing; fails unless exactly *tests* tests ran and passed.
+    *options* are the simulator's own, of the build.  Skips, with the reason, where the simulator is missing; fails
+    unless exactly *tests* tests ran and passed.
     """
     if reason := missing(simulator):
         pytest.skip(reason)
@@ -79,7 +81,8 @@ def run(
                 patch.setenv(name, value)
         runner = get_runner(simulator)
         build_args = ["-g2005", "-Wall"] if simulator == "icarus" else ["+1364-2005ext+v", *WARNINGS]
-        sources = [*sorted(RTL.glob("*.v")), *sorted((RTL / "bench").glob("frame_*.v"))]
+        build_args += options
+        sources = [*sorted(RTL.glob("*.v")), *sorted((RTL / "bench").glob("frame_*.v")), RTL / "bench/lossy_channel.v"]
         if (bench_top := RTL / "bench" / f"{top}.v").exists():
             sources.append(bench_top)
         runner.build(
