@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from functools import cached_property
 from operator import itemgetter
@@ -148,8 +148,9 @@ class Timeline:
             "job_resumed": _RESUMED,
         }
         self.ops: list[Op] = []
+        self.row_of: list[int] = []  # op -> its row in the trace, while times never fall
         add = self.ops.append
-        for time_ps, event, subject, place, part, slot, epoch, may, _, peer, detail in trace.rows:
+        for row, (time_ps, event, subject, place, part, slot, epoch, may, _, peer, detail) in enumerate(trace.rows):
             if place is not None and part is not None:
                 number = index.get(part, -1)
                 depth = depths[number].get(place) if number >= 0 else None
@@ -164,6 +165,8 @@ class Timeline:
                 add(Op(time_ps, _UP, name=subject))
             elif event == "dependence_changed" and peer is not None:
                 add(Op(time_ps, _NEEDS, name=peer, tokens=frozenset(json.loads(detail or "[]"))))
+            if len(self.ops) > len(self.row_of):
+                self.row_of.append(row)
         if any(later.time_ps < earlier.time_ps for earlier, later in itertools.pairwise(self.ops)):
             self.ops.sort(key=lambda op: op.time_ps)
         self.times = [op.time_ps for op in self.ops]
@@ -288,6 +291,23 @@ class Timeline:
                 position += 1
             yield time_ps, replay
 
+    def walk_rows(self, strike: Strike, boundaries: Sequence[int]) -> Iterator[Replay]:
+        """The replay after the first so many rows, for each of the ascending *boundaries*.
+
+        Finer than `walk`: instants are cut between their events, where shards that end an instant alike may differ.
+        """
+        replay = Replay(self, frozenset(strike.takes), apart=True)
+        changes = list(self._claims)
+        for number, survivors in replay.watched:
+            changes += self._seen(number, survivors)
+        changes.sort(key=itemgetter(0))
+        position, count, row_of = 0, len(changes), self.row_of
+        for boundary in boundaries:
+            while position < count and (changes[position][0] < 0 or row_of[changes[position][0]] < boundary):
+                replay.take(changes[position])
+                position += 1
+            yield replay
+
     def survivors(self, number: int, takes: frozenset[str]) -> Survivors:
         """The depths of a part's stack that survive, from which op on: one entry unless what they need changes."""
         stack = self.parts[number].stack
@@ -307,12 +327,17 @@ class Timeline:
                     found.append((position, *now))
         return tuple(found)
 
-    def alike(self, takes: frozenset[str]) -> Iterator[tuple[list[tuple[int, Survivors]], int]]:
-        """Shards whose copies all look the same at all times after a strike, as (one's parts, how many shards)."""
+    def alike(
+        self, takes: frozenset[str], *, apart: bool = False
+    ) -> Iterator[tuple[list[tuple[int, Survivors]], int]]:
+        """Shards whose copies all look the same at all times after a strike, as (one's parts, how many shards).
+
+        *apart*: every shard on its own, for whoever looks between the events of one instant.
+        """
         groups: dict[tuple[tuple[int, Survivors], ...], list[int]] = {}
         survivors = [self.survivors(number, takes) for number in range(len(self.parts))]
         for shard, copies in self._copies.items():
-            looks = tuple((self._class_of[number], survivors[number]) for number in copies)
+            looks = tuple((number if apart else self._class_of[number], survivors[number]) for number in copies)
             groups.setdefault(looks, []).append(shard)
         for shards in groups.values():
             yield [(number, survivors[number]) for number in self._copies[shards[0]]], len(shards)
@@ -395,7 +420,7 @@ class Replay:
     for what does not survive.
     """
 
-    def __init__(self, timeline: Timeline, takes: frozenset[str]) -> None:
+    def __init__(self, timeline: Timeline, takes: frozenset[str], *, apart: bool = False) -> None:
         self.timeline = timeline
         self.names = [part.name for part in timeline.parts]
         self.watched: list[tuple[int, Survivors]] = []  # parts, one shard of those that are alike, and all records
@@ -404,7 +429,7 @@ class Replay:
         for number, part in enumerate(timeline.parts):
             if part.shard < 0:
                 self.watched.append((number, timeline.survivors(number, takes)))
-        for copies, count in timeline.alike(takes):
+        for copies, count in timeline.alike(takes, apart=apart):
             self.watched += copies
             for number, _ in copies:
                 self.weights[number] = count

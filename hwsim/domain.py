@@ -72,6 +72,13 @@ class World:
         self.rows.append((now, event, subject, place, part, slot, epoch, may, size_bytes, peer, detail))
 
 
+class Chooser(Protocol):
+    """Says which of several possibilities it is: chance (a `random.Random`), or a search that tries them all."""
+
+    def choice(self, options: list[int], /) -> int:
+        """One of *options*, which are not empty."""
+
+
 class Holdings:
     """What every place holds under every key, with each part's stack of places (topmost first)."""
 
@@ -150,7 +157,11 @@ class Holdings:
             self.erase(subject, part, slot)
             self.put("torn", subject, self.stacks[part][-1], part, slot, TORN_FOR_SURE, epoch=epoch, size_bytes=0)
 
-    def strike(self, takes: frozenset[str], draw: random.Random) -> None:
+    def entries(self) -> Mapping[tuple[str, str], Mapping[str, Contents]]:
+        """What every place itself holds: (part, slot) -> place -> contents.  A view, not a copy."""
+        return self._entries
+
+    def strike(self, takes: frozenset[str], draw: Chooser) -> None:
         """Take the tokens away: places that need one lose their entries, and what is then on top is settled.
 
         What lies in a place that doubts one is settled too: with what lies below, it is one of several possibilities.
@@ -168,7 +179,7 @@ class Holdings:
         for notify in self.on_strike:
             notify(takes)
 
-    def settle(self, part: str, slot: str, draw: random.Random, doubted: Container[str] = ()) -> None:
+    def settle(self, part: str, slot: str, draw: Chooser, doubted: Container[str] = ()) -> None:
         """Nothing more is on its way to the topmost place: draw what a reader really finds, if unsure.
 
         Where nothing exists on top, nothing exists below; what else lower places may hold is for their devices to say.
@@ -352,6 +363,10 @@ class PersistenceDomain:
     def throttle(self, factor: float) -> None:
         """From now on carry *factor* of what it carried; only a device that takes `throttled` is asked."""
         raise NotImplementedError
+
+    def residue(self) -> object:
+        """What of its state outlives a torn-down job beside what its places hold, as plain data."""
+        return tuple((failing.errno, failing.left) for failing in self.failing)
 
     def restore_time(self, crash_kind: str) -> int | None:
         """How long (ps) this domain needs to serve again after such a crash by itself; None: never by itself."""

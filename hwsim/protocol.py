@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
 from hwsim.domain import IOFailed, PersistenceDomain, Store, World
 from hwsim.faults import UploadFailed
@@ -274,7 +274,7 @@ class Job:
                 if isinstance(error, IOFailed) and generation == self.generation:
                     assert failed is not None, f"nobody answers for {error}"
                     self.later(placed.latency_ps, lambda: failed(error))
-            elif generation == self.generation:
+            elif generation == self.generation and placed.writer not in self.dead:
                 if placed.latency_ps:
                     self.later(placed.latency_ps, lambda: then(placed, epoch))
                 else:
@@ -372,6 +372,12 @@ class Job:
         """Record what the job says."""
         self.world.record(event, subject, part=part, epoch=epoch, peer=peer, detail=detail)
 
+    def forgo_flushes(self, *parts: Placed) -> None:
+        """Let saves of *parts* return once they are completed, whatever they wait for: a mistake, for mutations."""
+        for placed in parts:
+            if placed.sync != "none":
+                placed.sync = "completion"
+
     def saved(self, placed: Placed, epoch: int) -> None:
         """A save returned to its writer.  (An abstract domain's `persisted` already says so.)"""
         if placed.writer:
@@ -390,6 +396,11 @@ class Job:
             self.on_finished(epoch)
 
     # crashes
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that it began is under way: no write, no copy, no message."""
+        return not self._under_way and not self._transfers
 
     def lose(self, devices: Sequence[str]) -> None:
         """A crash took *devices*: what cannot go on without them ends, and the processes on them say nothing more."""
@@ -414,6 +425,33 @@ class Job:
             notify()
 
 
+class Mutation(NamedTuple):
+    """A protocol with one mistake built in: what the mistake is, the class that makes it, and where it can show."""
+
+    what: str
+    protocol: type[Protocol]
+    needs: str
+
+
+Mutant = TypeVar("Mutant", bound="type[Protocol]")
+
+
+def mutation(of: type[Protocol], name: str, what: str, needs: str = "") -> Callable[[Mutant], Mutant]:
+    """Enter a subclass of the protocol *of* as its mutation *name*: one durable step, wait or label left out.
+
+    The subclass overrides what it breaks and lies in the protocol's own file; the protocol knows nothing of it.
+    *needs*: without what in a topology the mistake changes nothing, such as a volatile cache for a Flush.
+    """
+
+    def entered(mutant: Mutant) -> Mutant:
+        assert issubclass(mutant, of)
+        assert name not in of.MUTATIONS, name
+        of.MUTATIONS[name] = Mutation(what, mutant, needs)
+        return mutant
+
+    return entered
+
+
 class Protocol:
     """One commit protocol.  A subclass is one file, `class X(Protocol, kind="x")`, with its frozen `Params`.
 
@@ -425,10 +463,12 @@ class Protocol:
     kind: ClassVar[str] = ""
     registry: ClassVar[dict[str, type[Protocol]]] = {}
     rule: ClassVar[str] = ""  # name of the recovery rule, see hwsim.recovery
+    MUTATIONS: ClassVar[dict[str, Mutation]] = {}  # each kind has its own, see `mutation`
 
     def __init_subclass__(cls, kind: str = "", **rest: Any) -> None:
         super().__init_subclass__(**rest)
         if kind:
+            cls.MUTATIONS = {}
             if kind in Protocol.registry:
                 raise AssertionError(f"two protocol kinds are named {kind!r}")
             cls.kind = kind
@@ -459,6 +499,13 @@ class Protocol:
 
     def tear_down(self) -> None:
         """The job's processes are gone: forget whatever only they knew."""
+
+    def kept(self) -> object:
+        """What `tear_down` leaves of its own state, as plain data; None: whoever asks compares everything.
+
+        Of two states in which it is equal, and the media too, recovery and all that follows are equal.
+        """
+        return None
 
     def resume(self, handed: Handed) -> None:
         """A recovery handed this back: bring the media into the state from which the job goes on."""

@@ -49,7 +49,8 @@ def simulate(
 class Simulation:
     """One timeline of one topology: built, not yet run."""
 
-    def __init__(self, topology: Topology, repeat: int = 0) -> None:
+    def __init__(self, topology: Topology, repeat: int = 0, protocol: type[Protocol] | None = None) -> None:
+        """*protocol* takes the place of the topology's kind: a mutation of it, say."""
         import simpy
 
         from hwsim.flow import FlowNetwork
@@ -63,19 +64,20 @@ class Simulation:
         self.protocol_params = None if topology.protocol is None else Tracked(topology.protocol)
         self.workload_params = Tracked(topology.workload)
         self.protocol: Protocol | None = None
-        self.workload = self._workload()
+        self.workload = self._workload(protocol)
         self.striker = Striker(self.world, self.building.network, self.workload, topology.horizon_ps)
         self.trace = Trace(self._header(repeat, seed))
         self.trace.rows = rows
 
-    def _workload(self) -> Workload:
+    def _workload(self, protocol: type[Protocol] | None) -> Workload:
         """What the run is for: a job that takes checkpoints under a protocol, or something on bilateral links."""
         kind = Workload.registry[self.topology.workload.kind]
         if issubclass(kind, LinkWorkload):
             return kind(self.world, self.building.bilateral, self.workload_params)
         assert issubclass(kind, JobWorkload)
         job = self.building.job
-        self.protocol = Protocol.registry[self.topology.protocol.kind](job, self.protocol_params)
+        protocol = protocol or Protocol.registry[self.topology.protocol.kind]
+        self.protocol = protocol(job, self.protocol_params)
         job.trace_parts = (*self.building.parts(), *self.protocol.records())
         job.participants = self.building.participants()
         return kind(job, self.protocol, self.workload_params)
@@ -111,15 +113,19 @@ class Simulation:
             "crashes": self.building.crashes(),
         }
 
-    def run(self, on_progress: Callable[[float], None] | None = None) -> Trace:
-        """Run to the horizon, once, and fill in the trace's figures."""
-        horizon = self.topology.horizon_ps
+    def begin(self) -> None:
+        """Schedule the faults and start the workload; whoever does not `run` then steps `env` itself."""
         for fault in self.topology.faults:
             self.striker.schedule(fault)
         if self.protocol is not None:  # a job leaves the bilateral links alone: they beacon
             for link in self.building.bilateral.values():
                 link.start()
         self.workload.start()
+
+    def run(self, on_progress: Callable[[float], None] | None = None) -> Trace:
+        """Run to the horizon, once, and fill in the trace's figures."""
+        horizon = self.topology.horizon_ps
+        self.begin()
         collecting = gc.isenabled()
         gc.disable()  # a run allocates no cycles worth looking for: off, large runs are up to a third faster
         try:

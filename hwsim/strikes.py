@@ -21,7 +21,7 @@ from hwsim.domain import Failing
 from hwsim.faults import Fault, KernelCrash, NicReset, PowerLoss, Slow, Throttled
 
 if TYPE_CHECKING:
-    from hwsim.domain import PersistenceDomain, World
+    from hwsim.domain import Chooser, PersistenceDomain, World
     from hwsim.network import Network
     from hwsim.topology.spec import FaultSpec
     from hwsim.workloads import Workload
@@ -63,7 +63,7 @@ class Striker:
         self.struck: dict[str, int] = {}  # fault -> strikes
         self._outages: dict[str, int] = {}  # target -> outages that hold it down
         self._pauses: dict[str, int] = {}  # NIC -> live patches that hold its data back
-        self._draw = world.stream("strikes")
+        self.draw: Chooser = world.stream("strikes")  # settles what a strike leaves in doubt
 
     def schedule(self, fault: FaultSpec) -> None:
         """Let *fault* strike at its times."""
@@ -138,7 +138,7 @@ class Striker:
         hits = expanded(kind, targets, self.world.domains)
         takes = frozenset().union(*(device.takes(crash) for device, crash in hits))
         if takes:
-            self.world.holdings.strike(takes, self._draw)
+            self.world.holdings.strike(takes, self.draw)
         for device, crash in hits:
             device.stop(crash)
         stops_job = Fault.registry[fault.kind].stops_job

@@ -306,6 +306,12 @@ class NvmeController(PersistenceDomain, kind="nvme"):
         self._serve(True)
         super().restore()
 
+    def residue(self) -> object:
+        """Its capacitors, its speed and its firmware; a cache that still drains only makes the next write wait."""
+        slots = self.firmware
+        images = None if slots is None else (slots.running, slots.next_slot, slots.staged, tuple(slots.stored.items()))
+        return super().residue(), self.plp, self._speed, images
+
     def restore_time(self, crash_kind: str) -> int | None:
         """Its own reset time after a controller reset; after anything else somebody must bring it back."""
         reset_ps: int | None = self.params.reset_time

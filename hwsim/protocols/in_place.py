@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from hwsim.protocol import Job, Placed, Protocol
+from hwsim.protocol import Job, Placed, Protocol, mutation
 from hwsim.saving import ErrorParams, Saver
 
 _SLOT = "0"  # the name that every checkpoint of a part is written under
@@ -115,3 +115,42 @@ class InPlace(Protocol, kind="in_place"):
     def tear_down(self) -> None:
         self._left.clear()
         self._errnos.clear()
+
+    def kept(self) -> object:
+        return sorted((part, *files) for part, files in self._files.items())
+
+
+# mutations: each leaves one step or wait out
+
+
+@mutation(InPlace, "not_flushed", "a save returns before it is flushed",
+          "a volatile cache without capacitors, or a page cache")  # fmt: skip
+class _NotFlushed(InPlace):
+    def __init__(self, job: Job, params: Any) -> None:
+        super().__init__(job, params)
+        job.forgo_flushes(*job.parts)
+
+
+@mutation(InPlace, "ranks_not_awaited", "the checkpoint is called committed when the first rank's save has returned",
+          "several ranks")  # fmt: skip
+class _RanksNotAwaited(InPlace):
+    def _written(self, placed: Placed, epoch: int) -> None:
+        if self._left[epoch] == self._parts:
+            self.job.claim("epoch_committed", epoch)
+        super()._written(placed, epoch)
+
+    def _end(self, epoch: int) -> None:
+        del self._left[epoch]
+        self._errnos.pop(epoch, None)
+        self.job.finished(epoch)
+
+
+@mutation(InPlace, "renamed_before_sync", "a new file takes the name of the old one before it is synced",
+          "replace: rename")  # fmt: skip
+class _RenamedBeforeSync(InPlace):
+    def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
+        super().save(placed, epoch, from_host=from_host)
+        if self._renames:
+            for older in [file for file in self._files[placed.name] if file < epoch]:
+                self.world.holdings.erase(placed.device, placed.name, str(older))
+            self._files[placed.name] = [epoch]

@@ -34,7 +34,7 @@ from pydantic import Field
 
 from hwsim import quantities
 from hwsim.contents import NOTHING, TORN, surely, whole
-from hwsim.protocol import Job, Message, Protocol, domain_of
+from hwsim.protocol import Job, Message, Protocol, domain_of, mutation
 from hwsim.quantities import Delay, Duration, Size
 from hwsim.saving import ErrorParams, Saver
 from hwsim.stale_views import StaleViews
@@ -268,7 +268,10 @@ class Manifest(Protocol, kind="manifest"):
         self._ready: int | None = None  # the newest one that waits for the record to be free
         self._fresh = params.slots == "fresh"
         self._saver = Saver(job, params)
-        self._record = _Record(job, params, self._saver)
+        self._record = self._make_record()
+
+    def _make_record(self) -> _Record:
+        return _Record(self.job, self.params, self._saver)
 
     def rule_params(self) -> Mapping[str, Any]:
         params = self.params
@@ -430,6 +433,10 @@ class Manifest(Protocol, kind="manifest"):
         self._publishing = self._ready = None
         self._record.tear_down()
 
+    def kept(self) -> object:
+        views = self._record.views
+        return tuple(self._committed), None if views is None else int(self.job.env.now)  # views age by themselves
+
     def resume(self, handed: Handed) -> None:
         """Leave every domain at the recovered checkpoint: newer and half-written ones go, and the record names it."""
         if handed.kind not in ("whole", "refused"):
@@ -443,3 +450,78 @@ class Manifest(Protocol, kind="manifest"):
                         self.world.holdings.erase(placed.device, placed.name, slot)
         self._committed = [epoch for epoch in self._committed if epoch < recovered] + ([recovered] if recovered else [])
         self._record.set_to(recovered)
+
+
+# mutations: each leaves one step, wait or label out
+
+_CACHE = "a volatile cache without capacitors, or a page cache"
+
+
+@mutation(Manifest, "shards_not_flushed", "a rank tells the coordinator before its shard is flushed", _CACHE)
+class _ShardsNotFlushed(Manifest):
+    def __init__(self, job: Job, params: Any) -> None:
+        super().__init__(job, params)
+        job.forgo_flushes(*job.parts)
+
+
+class _UnflushedRecord(_Record):
+    def __init__(self, job: Job, params: Any, saver: Saver) -> None:
+        super().__init__(job, params, saver)
+        job.forgo_flushes(self._placed, self._name)
+
+
+@mutation(Manifest, "record_not_flushed", "the checkpoint is acknowledged before its record is flushed", _CACHE)
+class _RecordNotFlushed(Manifest):
+    def _make_record(self) -> _Record:
+        return _UnflushedRecord(self.job, self.params, self._saver)
+
+
+class _HastyRecord(_Record):
+    def write(self, epoch: int, then: Callable[[], None], given_up: Callable[[str], None]) -> None:
+        super().write(epoch, lambda: None, given_up)
+        then()
+
+
+@mutation(Manifest, "acknowledged_before_record", "the checkpoint is acknowledged as its record is begun",
+          "a record that takes time to write")  # fmt: skip
+class _AcknowledgedBeforeRecord(Manifest):
+    def _make_record(self) -> _Record:
+        return _HastyRecord(self.job, self.params, self._saver)
+
+
+@mutation(Manifest, "barrier_skipped", "the record is written when the first rank has told the coordinator",
+          "several ranks, and publish: after_shards")  # fmt: skip
+class _BarrierSkipped(Manifest):
+    def _acknowledged(self, message: Message) -> None:
+        acks = self._acks.get(message.epoch)
+        if not acks and acks is not None:
+            acks.update(node.name for node in self.job.nodes)
+            super()._acknowledged(message)
+
+
+@mutation(Manifest, "copies_not_awaited", "a rank tells the coordinator after the first of its copies",
+          "several copies, and a loss of the first one's media")  # fmt: skip
+class _CopiesNotAwaited(Manifest):
+    def _saved(self, placed: Placed, epoch: int) -> None:
+        if placed is placed.node.parts[0]:
+            self._unsaved[placed.node.name, epoch] = 1
+            super()._saved(placed, epoch)
+        else:
+            self.job.saved(placed, epoch)
+
+
+@mutation(Manifest, "pruned_too_early", "every older checkpoint is deleted as a new one begins")
+class _PrunedTooEarly(Manifest):
+    def begin(self, epoch: int) -> None:
+        super().begin(epoch)
+        self._prune(0)
+
+
+@mutation(Manifest, "label_ignored", "shards are written under one name, whatever checkpoint they are of")
+class _LabelIgnored(Manifest):
+    def __init__(self, job: Job, params: Any) -> None:
+        super().__init__(job, params)
+        self._fresh = False
+
+    def rule_params(self) -> Mapping[str, Any]:
+        return {**super().rule_params(), "slots": "in_place"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -12,6 +12,7 @@ from hwsim.quantities import Params
 if TYPE_CHECKING:
     from hwsim.bilateral.live import BilateralLink
     from hwsim.domain import World
+    from hwsim.outcomes import Handed
     from hwsim.protocol import Job, Protocol
 
 
@@ -66,7 +67,13 @@ class Workload:
 
 
 class JobWorkload(Workload):
-    """What a training job does over time: it takes checkpoints under a protocol."""
+    """What a training job does over time: it takes checkpoints under a protocol.
+
+    `choose` picks what a recovery hands back where its rule leaves several possibilities; it is asked in every
+    recovery, just before anything is changed.
+    """
+
+    choose: Callable[[Sequence[Handed]], Handed]
 
     def __init__(self, job: Job, protocol: Protocol, params: Any) -> None:
         raise NotImplementedError

@@ -137,6 +137,7 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
         self._down: dict[str, None] = {}  # participants that do not serve
         self._all_up: simpy.Event | None = None
         self._participants = frozenset(job.participants)
+        self.choose = self._draw
         job.on_finished = self._finished
 
     def start(self) -> None:
@@ -323,7 +324,8 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
 
         env, restart = self.env, self.params.restart
         try:
-            yield env.timeout(restart.detect)
+            if restart.detect:  # else nothing of this instant comes before it
+                yield env.timeout(restart.detect)
             self._tear_down()
             while True:
                 while self._down:
@@ -357,10 +359,13 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
         self._ranks = []
 
     def _ask(self) -> Handed:
-        """What the protocol's rule makes of what lies there now; a doubt that is left is drawn."""
+        """What the protocol's rule makes of what lies there now; a doubt that is left is left to `choose`."""
         state = DurableState.holding(self.job.trace_parts, self.world.holdings.found())
         results = RULES[self.protocol.rule](state, self.protocol.rule_params())
         order = sorted(results, key=lambda handed: (handed.kind, -1 if handed.epoch is None else handed.epoch))
+        return self.choose(order)
+
+    def _draw(self, order: Sequence[Handed]) -> Handed:
         return order[0] if len(order) == 1 else self.world.stream("recovery", int(self.env.now)).choice(order)
 
 
