@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from hwsim.errors import HwsimError
+
+if TYPE_CHECKING:
+    from hwsim.topology.spec import Topology
 
 INTERRUPTED = 130
 EVERYDAY, FILES, RESEARCH = "Everyday", "Files", "Research"
@@ -109,6 +112,92 @@ def run(
     if chosen is not Format.json:
         print(f"{folder}/")
     return 0 if found.is_well else 1
+
+
+@app.command(rich_help_panel=EVERYDAY)
+def explore(
+    topology: TopologyArgument,
+    crashes: Annotated[int, typer.Option("--crashes", min=1, max=2, help="How many crashes at most.")] = 1,
+    budget: Annotated[
+        int, typer.Option("--budget", metavar="N", min=1, help="Live executions at most; what is left out is told.")
+    ] = 1000,
+    mutations: Annotated[
+        bool, typer.Option("--mutations", help="Break the protocol in every known way, and say what notices.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", metavar="N", min=1, help="Processes [default: one a core].")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to write [default: hwsim-out/NAME-SEED/explore].")
+    ] = None,
+    seed: SeedOption = None,
+    changes: SetOption = None,
+    format_: FormatOption = Format.text,
+    json: JsonOption = False,
+) -> int:
+    """Strike everything after every event of one checkpoint; recover, judge, write what goes wrong as reproducers."""
+    from hwsim import examples, output
+    from hwsim.explore import explore as explored
+    from hwsim.report import exploration
+    from hwsim.topology import load, load_cases
+
+    chosen = Format.json if json else format_
+    path = examples.find(topology)
+    resolved = load(path, changes or [], seed)
+    if mutations:
+        return _mutations(resolved, budget, jobs, chosen)
+    cases = load_cases(path, changes or [], seed)
+    folder = out or output.default_folder(resolved.name, resolved.seed) / "explore"
+    with progress() as say, output.staged(folder) as scratch:
+        found = explored(resolved, cases, crashes=crashes, budget=budget, jobs=jobs, say=say)
+        written = output.write_exploration(scratch, found.result, [one.to_yaml() for one in found.reproducers])
+    match chosen:
+        case Format.json:
+            sys.stdout.write(output.to_json(found.result))
+        case Format.markdown:
+            print(exploration.markdown(found.result), end="\n\n")
+        case Format.text:
+            print(exploration.text(found.result), end="\n\n")
+    if chosen is not Format.json:
+        for name in written:
+            print(f"hwsim replay {folder / name}")
+        print(f"{folder}/")
+    return 0 if found.is_well else 1
+
+
+def _mutations(topology: Topology, budget: int, jobs: int | None, chosen: Format) -> int:
+    """The table of mutations and what catches each; 1 where one is not caught."""
+    from hwsim.explore.mutants import mutants
+    from hwsim.report import exploration
+
+    with progress() as say:
+        tried = [one.to_json() for one in mutants(topology, budget=budget, jobs=jobs or os.cpu_count() or 1, say=say)]
+    if chosen is Format.json:
+        _print_json(tried)
+    else:
+        told = exploration.mutations_markdown if chosen is Format.markdown else exploration.mutations
+        print(told(topology.name, topology.protocol.kind, tried))
+    return 0 if all(one["caught_by"] is not None for one in tried) else 1
+
+
+@app.command(rich_help_panel=FILES)
+def replay(
+    reproducer: Annotated[Path, typer.Argument(metavar="REPRODUCER", help="A file that explore wrote.")],
+    format_: FormatOption = Format.text,
+    json: JsonOption = False,
+) -> int:
+    """One execution again, the same to the byte; exit status 1 where it is not."""
+    from hwsim.explore import reproducer as reproducers
+    from hwsim.report import exploration
+
+    done = reproducers.replay(reproducer)
+    if json or format_ is Format.json:
+        _print_json({"outcome": done.outcome, "digest": done.digest, "same": done.same,
+                     "recorded": {"outcome": done.reproducer.outcome, "digest": done.reproducer.digest}})  # fmt: skip
+    else:
+        story = done.reproducer.story
+        print(exploration.replayed(str(reproducer), done.outcome, done.same, done.reproducer.outcome, story))
+    return 0 if done.same else 1
 
 
 @app.command(rich_help_panel=EVERYDAY)

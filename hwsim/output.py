@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -36,6 +36,8 @@ RESOLVED = "topology.resolved.yaml"
 PERFETTO = "timeline.perfetto.json"
 FILES = (RESULT, TRACE, REPORT, RESOLVED, PERFETTO)
 CAPTURES = "*@*.pcapng"  # one an interface: as many as a topology has
+EXPLORED = "explore.json"
+REPRODUCERS = "reproducer-*.yaml"  # one an outcome
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, or choose another folder with --out",
@@ -126,6 +128,16 @@ def write_run(
     (scratch / RESULT).write_text(to_json(result), encoding="utf-8")
 
 
+def write_exploration(scratch: Path, result: Mapping[str, Any], reproducers: Sequence[str]) -> list[str]:
+    """Write an exploration and its reproducers into *scratch*; returns the names of these."""
+    names = []
+    for number, text in enumerate(reproducers, 1):
+        names.append(REPRODUCERS.replace("*", str(number)))
+        (scratch / names[-1]).write_text(text, encoding="utf-8")
+    (scratch / EXPLORED).write_text(to_json(result), encoding="utf-8")
+    return names
+
+
 def to_json(result: Mapping[str, Any]) -> str:
     """The text of result.json: two runs that agree give the same bytes, but for the wall clock."""
     return json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -180,7 +192,7 @@ def _place(scratch: Path, folder: Path) -> None:
         return
     (folder / RESULT).unlink(missing_ok=True)  # from here on, nothing in the folder looks whole
     new = {path.name for path in scratch.iterdir()}
-    for name in [*FILES, *(path.name for path in folder.glob(CAPTURES))]:
+    for name in [*FILES, EXPLORED, *(path.name for glob in (CAPTURES, REPRODUCERS) for path in folder.glob(glob))]:
         if name not in new:
             (folder / name).unlink(missing_ok=True)  # of the former run
     for name in sorted(new - {RESULT}) + sorted(new & {RESULT}):

@@ -52,7 +52,8 @@ def test_keys_that_a_result_can_hold(key: str) -> None:
         ("links.wires.sent", "did you mean 'wire'"),
         ("nothing", "a result holds"),
         ("", "a result holds"),
-        ("explore", "names nothing"),
+        ("explore", "more keys"),
+        ("explore.flip", "did you mean 'explore.flips'"),
         ("raw", "more keys"),
     ],
 )

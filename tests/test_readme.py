@@ -7,6 +7,8 @@ from pathlib import Path
 
 from hwsim import examples
 from hwsim.answers import answer
+from hwsim.explore import explore
+from hwsim.report import exploration
 from hwsim.report.summary import text
 from hwsim.topology import load, load_cases
 
@@ -21,6 +23,15 @@ def test_the_quick_start_prints_what_the_readme_shows() -> None:
     printed = iter(line.strip() for line in text(found.result, found.topology).splitlines())
     for line in lines:  # in this order, with others between
         assert line in printed, line
+
+
+def test_exploring_the_quick_start_prints_what_the_readme_shows() -> None:
+    shown = README.partition("## Every crash of one checkpoint")[2].partition("\n## ")[0]
+    lines = [line.strip() for line in shown.splitlines() if line.startswith("    ") and "hwsim " not in line]
+    found = explore(load(examples.find("quickstart")), budget=1, jobs=1, reproduce=False)
+    printed = exploration.text(found.result).splitlines()
+    assert len(lines) == 4
+    assert all(line in printed for line in lines), printed
 
 
 def test_every_topology_that_ships_is_named_once() -> None:

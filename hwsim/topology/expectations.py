@@ -24,7 +24,7 @@ _RANGE = re.compile(r"\s*in\s*\[\s*([^,\]]+?)\s*,\s*([^,\]]+?)\s*\]\s*\Z")
 _TOLERANCE = re.compile(r"(.*?)\s*(?:\+-|±)\s*(\S+?)\s*(se)?\s*\Z")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z")
 
-NUMBER, TEXT, ANY = "number", "text", "any"
+NUMBER, TEXT = "number", "text"
 
 Tree = Mapping[str, Any]
 _STATISTICS = frozenset({"mean", "p50", "p99", "max", "se"})  # of nothing they do not exist, where a count is 0
@@ -114,6 +114,22 @@ _RESULT: Tree = {
     },
     "faults": {"<fault>": NUMBER},
     "verdicts": {"<verdict>": {"value": TEXT, "detail": TEXT}},
+    "explore": {
+        **_statistics(
+            "checkpoint", "from_s", "to_s", "points", "targets", "strikes", "judged", "left_out", "rode_through",
+            "unsafe",
+            "mixed", "corrupt", "raw_mixed", "prefixes", "mixed_prefixes", "raw_mixed_prefixes", "in_doubt", "flips",
+            "violations",
+        ),
+        "outcomes": _OUTCOMES,
+        "live": {
+            **_statistics("wanted", "executed", "left_out", "stand_for", "merged", "distinct"),
+            "resolutions": _statistics("executed", "of"),
+        },
+        "pairs": {**_statistics("of", "executed", "violations"), "outcomes": _OUTCOMES},
+        "coverage": TEXT,
+        "checkers": {"<checker>": TEXT},
+    },
 }
 
 
@@ -135,8 +151,6 @@ def key_problem(key: str, known: Known) -> tuple[str, str] | None:
 def _lookup(key: str, known: Known) -> Any:
     """NUMBER or TEXT, or (problem, remedy)."""
     steps = key.split(".")
-    if steps[0] == "explore":
-        return ANY if len(steps) > 1 and all(steps) else ("names nothing", "write such as explore.violations")
     here: Any = _RESULT
     for index, step in enumerate(steps):
         so_far = ".".join(steps[:index])
@@ -196,7 +210,7 @@ def wanted_problem(key: str, wanted: str) -> tuple[str, str] | None:
             return f"'{wanted}': a tolerance goes with == only", "write == V +- tolerance"
         if not _NUMBER.match(tolerance[1]) or not _NUMBER.match(tolerance[2]) or float(tolerance[2]) < 0:
             return f"'{wanted}': the value or the tolerance is no number", "write such as '== 0.84 +- 4se'"
-        if tolerance[3] and kind != ANY and not {"raw", "recovered"} & set(key.split(".")):
+        if tolerance[3] and not {"raw", "recovered"} & set(key.split(".")):
             return f"'{wanted}': no result states a standard error of this key", "write the tolerance as a number"
         return None
     if operator in ("<", "<=", ">", ">=") and (kind == TEXT or not _NUMBER.match(value)):
