@@ -212,15 +212,17 @@ class Building:
         domain = self.world.domains[wanted]
         return Node(wanted, domain.host or wanted, frozenset((wanted,)))
 
-    def _place_record(self, part: str, to: str | None, size_bytes: int, sync: str | None) -> Placed:
-        """Place a record of the protocol: on device *to*, as the coordinator sees it, or by its first shard."""
-        coordinator = self.job.coordinator
-        first = coordinator.parts[0] if coordinator.parts else None
+    def _place_record(
+        self, part: str, to: str | None, size_bytes: int, sync: str | None, node: Node | None
+    ) -> Placed:
+        """Place a record of a node (None: the coordinator): on device *to*, as it sees it, or by its first shard."""
+        writer = node if node is not None else self.job.coordinator
+        first = writer.parts[0] if writer.parts else None
         if to is None:
-            device = first.device if first is not None else self._record_device(coordinator)
+            device = first.device if first is not None else self._record_device(writer)
         else:
-            node = self.world.domains[coordinator.endpoint].node
-            device = f"{node}/{to}" if f"{node}/{to}" in self.world.domains else to
+            inside = f"{self.world.domains[writer.endpoint].node}/{to}"
+            device = inside if inside in self.world.domains else to
         store: Any = self.world.domains[device]
         beside = first is not None and first.device == device
         into = first.into if first is not None and beside else "media"
@@ -229,13 +231,13 @@ class Building:
         abstract = store.kind == "abstract"
         way: _Way = ((), 0, ())
         if not abstract:
-            store, *way = self._reach(coordinator.endpoint, device, into, sync)  # type: ignore[assignment]
+            store, *way = self._reach(writer.endpoint, device, into, sync)  # type: ignore[assignment]
         pipes, latency, crossed = way
-        uses = frozenset((coordinator.endpoint, device, *crossed))
+        uses = frozenset((writer.endpoint, device, *crossed))
         self.world.holdings.stacks.setdefault(part, _as_store(store).stack_for(into))
         return Placed(
-            part, node=coordinator, index=-1, shard=-1, store=_as_store(store), device=device, size_bytes=size_bytes,
-            into=into, sync=sync, writer="" if abstract else coordinator.endpoint, pipes=pipes, pipes_from_host=pipes,
+            part, node=writer, index=-1, shard=-1, store=_as_store(store), device=device, size_bytes=size_bytes,
+            into=into, sync=sync, writer="" if abstract else writer.endpoint, pipes=pipes, pipes_from_host=pipes,
             latency_ps=latency, uses=uses, uses_from_host=uses,
         )  # fmt: skip
 

@@ -24,7 +24,9 @@ from typing import Final, NamedTuple
 
 from hwsim.contents import NOTHING, NOTHING_FOR_SURE, TORN, Contents, decode, uppermost
 from hwsim.outcomes import CORRUPT, HANG, MIXED, WHOLE, Handed, Outcome, classify, protected
-from hwsim.recovery import IN_PLACE_SLOT, RULES, DurableState, rules_ask_each_shard, rules_check, view_of
+from hwsim.recovery import IN_PLACE_SLOT, DurableState
+from hwsim.rules import RULES, asks_each_shard, only_checks
+from hwsim.rules.manifest import view_of
 from hwsim.trace import Strike, Trace
 
 _HOLD, _NEEDS, _DOWN, _UP, _BEGUN, _COMMITTED, _STOPPED, _RECOVERED, _RESUMED = range(9)
@@ -436,9 +438,9 @@ class Replay:
                 shards[timeline.parts[number].shard] = count
         rule, params = timeline.header.rule, timeline.header.rule_params
         watched = [timeline.parts[number] for number, _ in self.watched]
-        self.durable = DurableState(watched, unchecked=not rules_check(rule, params), weights=shards)
+        self.durable = DurableState(watched, unchecked=not only_checks(rule, params), weights=shards)
         self.rule_params = params
-        self.asks_each_shard = rules_ask_each_shard(rule, params)
+        self.asks_each_shard = asks_each_shard(rule, params)
         # the epoch vector
         self.newest: list[int | None] = [None] * len(timeline.parts)
         self.counts: dict[int, int] = {}  # newest -> parts
@@ -486,6 +488,8 @@ class Replay:
         if what == _BEGUN:
             self.begun = max(self.begun, op.epoch)
             self.cut.setdefault(op.epoch, self.work(op.time_ps))
+            if op.name:
+                self.durable.number(op.epoch, int(op.name))
             self.vector_changed = self.claims_changed = True
         elif what == _COMMITTED:
             self.acknowledged = max(self.acknowledged, op.epoch)

@@ -142,7 +142,7 @@ class Job:
         self.participants: tuple[str, ...] = ()
         self.trace_parts: tuple[Part, ...] = ()
         self.load_ps: Callable[[], int] = lambda: 0  # time to read a checkpoint back
-        self.place_record: Callable[[str, str | None, int, str | None], Placed] = _no_records
+        self.place_record: Callable[[str, str | None, int, str | None, Node | None], Placed] = _no_records
         self.on_tear_down: list[Callable[[], None]] = []  # what dies with its processes beside what they began
         self._under_way: dict[Operation | Flow, frozenset[str]] = {}
         self._uploads: dict[Operation, tuple[Placed, str, int]] = {}  # writes under way: what, slot, checkpoint
@@ -462,8 +462,9 @@ class Protocol:
     Params: ClassVar[type[Params]]
     kind: ClassVar[str] = ""
     registry: ClassVar[dict[str, type[Protocol]]] = {}
-    rule: ClassVar[str] = ""  # name of the recovery rule, see hwsim.recovery
+    rule: ClassVar[str] = ""  # name of the recovery rule, see hwsim.rules
     MUTATIONS: ClassVar[dict[str, Mutation]] = {}  # each kind has its own, see `mutation`
+    confers: ClassVar[bool] = False  # whether its ranks `confer` before the rule is asked
 
     def __init_subclass__(cls, kind: str = "", **rest: Any) -> None:
         super().__init_subclass__(**rest)
@@ -507,11 +508,15 @@ class Protocol:
         """
         return None
 
+    def confer(self, told: Callable[[], None]) -> None:
+        """All serve again: let the ranks tell each other what they hold, and call *told* once they know."""
+        raise NotImplementedError
+
     def resume(self, handed: Handed) -> None:
         """A recovery handed this back: bring the media into the state from which the job goes on."""
 
 
-def _no_records(part: str, to: str | None, size_bytes: int, sync: str | None) -> Placed:
+def _no_records(part: str, to: str | None, size_bytes: int, sync: str | None, node: Node | None) -> Placed:
     raise AssertionError(f"nobody said where {part} could lie")
 
 

@@ -1,29 +1,24 @@
-"""Recovery rules: what a restart hands back, as pure functions of what a crash left.
-
-A rule reads a `DurableState` (what a reader finds under every part and slot once the crash has taken its
-places away) and returns *every* result that the state allows.  A state without doubt allows exactly one;
-a write in flight or a cached one leaves several possible contents, and the set returned is exact: each
-member comes of some resolution of the doubts, and each resolution gives a member.
-The same functions serve the live recovery of a simulation and the judgement of every crash instant.
+"""Durable state: what a restart finds once a crash has taken its places away, as recovery rules ask about it.
 
 Checkpoint 0 is the initial state, which is always re-creatable: a shard that holds nothing holds checkpoint 0.
 
-A rank whose client may see the common record late asks that client's *view* of it first: a record of its own,
-there only while it is stale.
+A checkpoint's *number* is what its files say it is.  Two attempts at one training step carry the same number and
+are two checkpoints all the same; where nothing else is said the number is the checkpoint's own.
 
-Not modelled: clients that see shards late (every rank reads what it wrote itself); a crash inside a recovery.
+Not modelled: clients that see shards late (every rank reads what it wrote itself).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hwsim.contents import NOTHING, NOTHING_FOR_SURE, TORN, Contents
-from hwsim.outcomes import CORRUPT, HANG, MIXED, REFUSED, WHOLE, Handed
+from hwsim.outcomes import CORRUPT, MIXED, WHOLE, Handed
 from hwsim.trace import Part
+
+Pattern = frozenset[tuple[int, str, Contents]]  # (copy, slot, what it may hold) of one shard; absent: surely nothing
 
 IN_PLACE_SLOT = "0"  # the one slot that in-place writers overwrite, and that a record lies under
 
@@ -118,7 +113,7 @@ class DurableState:
 
     `shards` counts the shards; parts of shard -1 are records (such as a manifest).  A shard's copies are
     tried in the order of their `copy` number.  `changed` is set by any change that some question about all shards
-    together might notice (`rules_ask_each_shard` tells which rules ask more); whoever asks may reset it.
+    together might notice (`rules.asks_each_shard` tells which rules ask more); whoever asks may reset it.
     Not *unchecked*: readings of first copies (`joint`, `may_lack`, `reading`) will not be asked for.
     *weights*: shard -> how many shards it stands for, all with the same contents at all times; each resolves its
     doubts by itself.
@@ -149,7 +144,10 @@ class DurableState:
         self._copied = any(len(copies) > 1 for copies in self._copies)
         self._unchecked = unchecked
         self._slots: dict[str, _Slot] = {}
-        self._records: dict[tuple[int, str], Contents] = {}
+        self._records: dict[int, dict[str, Contents]] = {}  # part -> slot -> contents, where not surely nothing
+        self._patterns: dict[Pattern, int] | None = None  # kept from the first question about them on
+        self._pattern_of: list[Pattern] = []
+        self.numbers_said: dict[int, int] = {}  # checkpoint -> its number, where that is not its own
         self._entries = 0  # shard entries that may exist
         self._sure_entries = 0  # shard entries that surely exist
         self._writable: dict[int, int] = {}  # checkpoint -> slots in which every shard may hold it
@@ -164,7 +162,11 @@ class DurableState:
         if contents is None:
             contents = NOTHING_FOR_SURE
         if shard < 0:
-            self._records[index, slot] = contents
+            entries = self._records.setdefault(index, {})
+            if contents == NOTHING_FOR_SURE:
+                entries.pop(slot, None)
+            else:
+                entries[slot] = contents
             self.changed = True
             return
         if 0 in contents:  # the initial state is no more than nothing is
@@ -187,6 +189,8 @@ class DurableState:
             del found.held[index]
         else:
             found.held[index] = contents
+        if self._patterns is not None:
+            self._repattern(self._patterns, shard, self._copies[shard].index(index), slot, old, contents)
         if self._copied:
             if step.leave or step.enter:
                 leave, enter = _per_shard(found.copies_may, shard, step.leave, step.enter)
@@ -266,7 +270,7 @@ class DurableState:
         passed = frozenset((NOTHING, TORN) if checked else (NOTHING,))
         may_be_absent, may_be_torn = True, False
         for index in self._record_copies.get(name, ()):
-            contents = self._records.get((index, IN_PLACE_SLOT), NOTHING_FOR_SURE)
+            contents = self._records.get(index, {}).get(IN_PLACE_SLOT, NOTHING_FOR_SURE)
             members |= contents - passed
             if not contents & passed:
                 return frozenset(members)
@@ -277,6 +281,81 @@ class DurableState:
         if may_be_torn:
             members.add(TORN)
         return frozenset(members)
+
+    def newest_record(self, names: Iterable[str], slot: str | None = None) -> Contents:
+        """What the newest whole entry may say of all copies of these records, under *slot* or under any.
+
+        Each entry carries a checksum; where none is whole: TORN if some entry is there, else NOTHING.
+        """
+        members: set[int] = set()
+        assured = NOTHING
+        may_be_absent = True
+        for name in names:
+            for index in self._record_copies.get(name, ()):
+                entries = self._records.get(index, {})
+                for contents in entries.values() if slot is None else (entries.get(slot, NOTHING_FOR_SURE),):
+                    members |= contents
+                    assured = max(assured, min(contents))
+                    may_be_absent &= NOTHING in contents
+        found = {member for member in members if member >= max(assured, 0)}
+        if assured < 0:
+            found |= ({NOTHING} if may_be_absent else set()) | (members & {TORN})
+        return frozenset(found)
+
+    def number_of(self, epoch: int) -> int:
+        """What the files of a checkpoint say its number is."""
+        return self.numbers_said.get(epoch, epoch)
+
+    def number(self, epoch: int, number: int) -> None:
+        """From now on the files of checkpoint *epoch* say that it is *number*."""
+        if number != epoch:
+            self.numbers_said[epoch] = number
+            self.changed = True
+
+    def patterns(self) -> Mapping[Pattern, int]:
+        """How many shards there are of each pattern of entries; each of them resolves its doubts by itself.
+
+        Exact answers about all ranks together so cost what there are patterns, not ranks.
+        """
+        if self._patterns is None:
+            entries: list[set[tuple[int, str, Contents]]] = [set() for _ in self._ranks]
+            for slot, found in self._slots.items():
+                for index, contents in found.held.items():
+                    shard = self._shard_of[index]
+                    entries[shard].add((self._copies[shard].index(index), slot, contents))
+            self._pattern_of = [frozenset(own) for own in entries]
+            self._patterns = {}
+            for shard, pattern in enumerate(self._pattern_of):
+                self._patterns[pattern] = self._patterns.get(pattern, 0) + self._weights[shard]
+        return self._patterns
+
+    def _repattern(
+        self, patterns: dict[Pattern, int], shard: int, copy: int, slot: str, old: Contents, new: Contents
+    ) -> None:
+        weight, before = self._weights[shard], self._pattern_of[shard]
+        after = before - {(copy, slot, old)}
+        if new != NOTHING_FOR_SURE:
+            after |= {(copy, slot, new)}
+        self._pattern_of[shard] = after
+        left = patterns[before] - weight
+        if left:
+            patterns[before] = left
+        else:
+            del patterns[before]
+        patterns[after] = patterns.get(after, 0) + weight
+        self.changed = True
+
+    def held_by_all(self) -> int:
+        """The newest checkpoint of which every shard surely has a whole copy; 0 where there is none."""
+        return max(
+            (
+                member
+                for found in self._slots.values()
+                for member, count in found.any_sure.items()
+                if member > 0 and count == self.shards
+            ),
+            default=0,
+        )
 
     def reading(self, shard: int, slot: str) -> Contents:
         """What a reader of the shard (counted from 0) finds under *slot*: its first copy that exists."""
@@ -354,212 +433,3 @@ class DurableState:
     def may_have_entries(self) -> bool:
         """Whether possibly some shard has something somewhere."""
         return self._entries > 0
-
-
-Rule = Callable[[DurableState, Mapping[str, Any]], frozenset[Handed]]
-
-
-def in_place(state: DurableState, params: Mapping[str, Any]) -> frozenset[Handed]:
-    """Every rank resumes whatever lies under its one name, without a look at the others: mixes and tears go unseen.
-
-    Param `slots`: "in_place" (default), each save overwrites the one before it where it lies; or "fresh", each
-    save goes under its checkpoint's number and takes the name of the older one, which is then erased: a rank reads
-    the oldest that is whole, because newer ones still wait for the name and a torn one never got it.
-    """
-    if params.get("slots", "in_place") == "in_place":
-        return state.joint(IN_PLACE_SLOT, absent_is=0)
-    return frozenset(_oldest_each(state))
-
-
-def manifest(state: DurableState, params: Mapping[str, Any]) -> frozenset[Handed]:
-    """Read the manifest record, then the shards of the checkpoint that it names.
-
-    Params, all optional:
-    `record` ("manifest"): the record's part name;
-    `checksum` (True): the record and the shards carry checksums and their checkpoint's number, so that a torn
-    or a foreign one is noticed; without, it is handed back;
-    `slots` ("fresh"): shards lie under their checkpoint's number, or ("in_place") all under one slot;
-    `recover_by` ("coordinator"): the whole job falls back to the next older checkpoint still there, or
-    ("each_rank") each rank does so by itself;
-    `missing` ("refuse"): what a reader makes of shards without a record, or ("restart") it begins from nothing;
-    `views` (none): with each_rank, name of a view -> numbers of the shards whose ranks read it before the record.
-
-    A missing shard is always noticed.  Where neither record nor shard exists the job starts from checkpoint 0.
-    A torn record that is noticed leads nowhere: refused.  `keep` needs no mention: what was pruned is not there.
-    The record tells a rank its step: ranks that were told different ones, and did not all come to the same
-    checkpoint after all, never meet in a collective, so the job hangs.
-    """
-    handed: set[Handed] = set()
-    views = params.get("views") if params.get("recover_by") == "each_rank" else None
-    for named in state.record(str(params.get("record", "manifest")), checked=bool(params.get("checksum", True))):
-        handed |= _viewed(state, named, views, params) if views else _told_all(state, named, params)
-    return frozenset(handed)
-
-
-def _told_all(state: DurableState, named: int, params: Mapping[str, Any]) -> set[Handed]:
-    """What comes of a record that says *named* to every rank."""
-    checksum = bool(params.get("checksum", True))
-    if named == TORN:
-        return {Handed(REFUSED if checksum else CORRUPT)}
-    if named in (NOTHING, 0):
-        restart = params.get("missing", "refuse") == "restart"
-        handed = {Handed(WHOLE, 0)} if restart or state.may_be_empty else set()
-        return handed | ({Handed(REFUSED)} if state.may_have_entries and not restart else set())
-    chain = _chain(state, named, params)
-    if params.get("recover_by", "coordinator") == "each_rank":
-        return _each_rank(state, chain, checksum)
-    return _checked_fallback(state, chain) if checksum else _unchecked_fallback(state, chain)
-
-
-def _chain(state: DurableState, named: int, params: Mapping[str, Any]) -> list[tuple[int, str]]:
-    """The checkpoints to try from *named* on, newest first, each with the slot that it lies under."""
-    if params.get("slots", "fresh") == "in_place":
-        return [(named, IN_PLACE_SLOT)]
-    return [(epoch, str(epoch)) for epoch in state.slots_down_from(named)]
-
-
-def _checked_fallback(state: DurableState, chain: Sequence[tuple[int, str]]) -> set[Handed]:
-    """The newest checkpoint of the chain that is whole, whichever that may be."""
-    handed = set()
-    for epoch, slot in chain:
-        possible, certain = state.checked(slot, epoch)
-        if possible:
-            handed.add(Handed(WHOLE, epoch))
-        if certain:
-            return handed
-    handed.add(Handed(REFUSED))
-    return handed
-
-
-def _unchecked_fallback(state: DurableState, chain: Sequence[tuple[int, str]]) -> set[Handed]:
-    """The newest checkpoint of the chain of which no shard is missing, taken as it lies."""
-    handed: set[Handed] = set()
-    for _, slot in chain:
-        handed |= state.joint(slot, absent_is=None)
-        if not state.may_lack(slot):
-            return handed
-    handed.add(Handed(REFUSED))
-    return handed
-
-
-_STOPS = -3  # among a rank's possible ends: it finds nothing that it would load
-
-
-def _each_rank(state: DurableState, chain: Sequence[tuple[int, str]], checksum: bool) -> set[Handed]:
-    """Every rank goes down the chain by itself; one that finds nothing stops the job."""
-    if chain and checksum and state.checked(chain[0][1], chain[0][0])[1]:
-        return {Handed(WHOLE, chain[0][0])}
-    return _together([_ends(state, rank, chain, checksum) for rank in state.ranks], state.shards)
-
-
-def _ends(state: DurableState, rank: int, chain: Sequence[tuple[int, str]], checksum: bool) -> set[int]:
-    """Every checkpoint that one rank may come to down the chain."""
-    found: set[int] = set()
-    for epoch, slot in chain:
-        if checksum:
-            copies = state.copies(rank, slot)
-            if any(epoch in copy for copy in copies):
-                found.add(epoch)
-            if any(len(copy) == 1 and epoch in copy for copy in copies):
-                return found
-        else:
-            reading = state.reading(rank, slot)
-            found |= reading - NOTHING_FOR_SURE
-            if NOTHING not in reading:
-                return found
-    found.add(_STOPS)
-    return found
-
-
-def view_of(params: Mapping[str, Any]) -> dict[int, str]:
-    """The view that a rank asks before the record, by the number of its shard."""
-    return {shard: view for view, shards in (params.get("views") or {}).items() for shard in shards}
-
-
-def _viewed(state: DurableState, common: int, views: Iterable[str], params: Mapping[str, Any]) -> set[Handed]:
-    """What comes of a record that says *common* to every rank whose client's view of it is not stale."""
-    handed: set[Handed] = set()
-    asks = view_of(params)
-    names = list(views)
-    for seen in product(*(state.record(view, checked=False) for view in names)):  # a view is hardly ever in doubt
-        stale = {view: told for view, told in zip(names, seen, strict=True) if told != NOTHING}
-        told_each = [_as_told(stale.get(asks.get(number, ""), common)) for number in state.numbers]
-        if len(set(told_each)) == 1:
-            handed |= _told_all(state, told_each[0], params)
-        else:
-            ends = [_ends_of(state, rank, told, params) for rank, told in enumerate(told_each)]
-            handed |= _together(ends, state.shards, apart=HANG)
-    return handed
-
-
-def _as_told(named: int) -> int:
-    """A record that is not there and one that names checkpoint 0 say the same."""
-    return 0 if named == NOTHING else named
-
-
-def _ends_of(state: DurableState, rank: int, told: int, params: Mapping[str, Any]) -> set[int]:
-    """Every checkpoint that one rank may come to that was told *told*, others being told otherwise."""
-    checksum = bool(params.get("checksum", True))
-    if told == TORN:
-        return {_STOPS if checksum else TORN}
-    if told == 0:
-        if params.get("missing", "refuse") == "restart":
-            return {0}
-        may_be_empty, may_exist = state.exists(rank)
-        return ({0} if may_be_empty else set()) | ({_STOPS} if may_exist else set())
-    return _ends(state, rank, _chain(state, told, params), checksum)
-
-
-def _oldest_each(state: DurableState) -> set[Handed]:
-    """Every rank reads its oldest whole file, or begins from the initial state."""
-    slots = [str(number) for number in reversed(state.slots_down_from(None))]
-    if len(slots) == 1 and not state.may_lack(slots[0]):  # what every reader finds is known without asking each
-        sure = {Handed(WHOLE, int(slots[0]))}
-        if state.joint(slots[0], absent_is=None) == sure:
-            return sure
-    ends = []
-    for shard in state.ranks:
-        found: set[int] = set()
-        for slot in slots:
-            reading = state.reading(shard, slot)
-            found.update(epoch for epoch in reading if epoch >= 0)
-            if min(reading) >= 0:
-                break
-        else:
-            found.add(0)
-        ends.append(found)
-    return _together(ends, state.shards)
-
-
-def _together(ends: Sequence[set[int]], ranks: int, apart: str = MIXED) -> set[Handed]:
-    """What the job makes of *ranks* ranks that end independently, each at one of its possible ends.
-
-    *apart*: what it is where they end at different checkpoints.
-    """
-    handed = set()
-    if any(_STOPS in found for found in ends):
-        handed.add(Handed(REFUSED))
-    if all(found - {_STOPS} for found in ends) and any(TORN in found for found in ends):
-        handed.add(Handed(CORRUPT))
-    if not ends:
-        return {Handed(WHOLE, 0)}
-    epochs = [{end for end in found if end >= 0} for found in ends]
-    handed |= {Handed(WHOLE, epoch) for epoch in set.intersection(*epochs)}
-    if ranks > 1 and all(epochs) and len(set.union(*epochs)) > 1:
-        handed.add(Handed(apart))
-    return handed
-
-
-def rules_ask_each_shard(rule: str, params: Mapping[str, Any]) -> bool:
-    """Whether this rule looks at shards one by one, so that `DurableState.changed` does not tell when to ask again."""
-    if rule == "in_place":
-        return bool(params.get("slots", "in_place") != "in_place")
-    return bool(params.get("recover_by", "coordinator") == "each_rank")
-
-
-def rules_check(rule: str, params: Mapping[str, Any]) -> bool:
-    """Whether this rule looks only for whole copies of the checkpoint it wants, wherever they are."""
-    return rule == "manifest" and bool(params.get("checksum", True))
-
-
-RULES: dict[str, Rule] = {"in_place": in_place, "manifest": manifest}

@@ -48,7 +48,7 @@ EVENTS: Mapping[str, tuple[str, str]] = {
     "tokens_issued": ("fact", "the custody of a link's end holds these tokens as the run begins (detail)"),
     "fenced": ("fact", "a link's end saw a violation (detail: which) and takes no part until it is formatted"),
     # what programs say and do
-    "checkpoint_begun": ("claim", "a checkpoint began: its cut of the training state is this instant"),
+    "checkpoint_begun": ("claim", "a checkpoint began: its cut of the training state is this instant (detail: number)"),
     "snapshot_taken": ("claim", "every rank holds its snapshot; training goes on"),
     "shard_saved": ("claim", "a shard's save returned to its writer"),
     "save_failed": ("claim", "a save returned an error to its writer (detail: the errno, and what the writer does)"),
@@ -142,7 +142,7 @@ class Header:
     participants: tuple[str, ...] = ()  # devices whose absence makes an instant dark
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # place -> tokens it needs, as the run began
     parts: tuple[Part, ...] = ()
-    rule: str = ""  # name of the recovery rule, see hwsim.recovery
+    rule: str = ""  # name of the recovery rule, see hwsim.rules
     rule_params: Mapping[str, Any] = field(default_factory=dict)
     crashes: tuple[CrashCase, ...] = ()  # the first one is the default: power loss of everything
     failure_domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> devices

@@ -23,7 +23,16 @@ def parts_of(shards: int, copies: int = 1, records: int = 1) -> list[Part]:
     return found + [Part(name, -1, c, "host", "m", ("m:media",), 1) for c, name in enumerate(names)]
 
 
-def naive(rule: str, params: Mapping[str, Any], parts: list[Part], lies: Mapping[Key, int]) -> Handed:
+def logs_of(ranks: int) -> list[Part]:
+    """The logs of a two-phase commit."""
+    names = ["decision", *(f"{what}{rank}" for what in ("prepared", "committed") for rank in range(ranks))]
+    return [Part(name, -1, 0, "host", "m", ("m:media",), 1) for name in names]
+
+
+def naive(
+    rule: str, params: Mapping[str, Any], parts: list[Part], lies: Mapping[Key, int],
+    numbers: Mapping[int, int] | None = None,
+) -> Handed:  # fmt: skip
     shards: dict[int, list[str]] = {}
     for part in sorted(parts, key=lambda p: p.copy):
         if part.shard >= 0:
@@ -59,6 +68,44 @@ def naive(rule: str, params: Mapping[str, Any], parts: list[Part], lies: Mapping
         found = judge(ends)
         return Handed("hang") if found.kind == "mixed" else found
 
+    def all_have(epoch: int) -> bool:
+        return all(epoch in copies(s, str(epoch)) for s in shards)
+
+    def newest_in(*logs: str) -> int | None:
+        """The newest whole entry of these logs."""
+        entries = [c for (name, _), c in lies.items() if name in logs and c >= 0]
+        return max(entries) if entries else None
+
+    everywhere = range(1 + max([0, *lies.values()]))
+    if rule == "memory_replicas":
+        return Handed("whole", max([0, *(e for e in everywhere if e and all_have(e))]))
+    if rule == "two_phase":
+        decided = newest_in("decision")
+        if decided is None:
+            committed = newest_in(*params["committed"]) or 0
+            if all((newest_in(log) or 0) > committed for log in params["prepared"]):
+                return Handed("refused")
+            decided = committed
+        restored = [e for e in everywhere if 0 < e <= decided and all_have(e)]
+        return Handed("whole", max(restored)) if restored else Handed("refused") if decided else Handed("whole", 0)
+    if rule == "two_versions":
+        said = numbers or {}
+        holds = {
+            s: [c for name in names for slot in ("0", "1") if (c := lies.get((name, slot), NOTHING)) > 0]
+            for s, names in shards.items()
+        }
+        if params.get("labels") == "attempt":
+            return Handed("whole", max([0, *set.intersection(*(set(held) for held in holds.values()))]))
+        tells = [max([0, *(said.get(c, c) for c in held)]) for held in holds.values()]
+        if not min(tells):
+            return Handed("whole", 0)
+        loads = []
+        for held in holds.values():
+            right = [c for c in held if said.get(c, c) == min(tells)]
+            if not right:
+                return Handed("refused")
+            loads.append(right[0])
+        return judge(loads)
     if rule == "in_place" and params.get("slots") == "fresh":
         numbers = sorted({slot for part, slot in lies if part.startswith("shard")}, key=int)
         found = [[c for slot in numbers if (c := first(s, slot)) >= 0] for s in shards]
@@ -109,9 +156,12 @@ def naive(rule: str, params: Mapping[str, Any], parts: list[Part], lies: Mapping
     return Handed("refused")
 
 
-def brute(rule: str, params: Mapping[str, Any], parts: list[Part], may: Mapping[Key, Contents]) -> frozenset[Handed]:
+def brute(
+    rule: str, params: Mapping[str, Any], parts: list[Part], may: Mapping[Key, Contents],
+    numbers: Mapping[int, int] | None = None,
+) -> frozenset[Handed]:  # fmt: skip
     keys = list(may)
     return frozenset(
-        naive(rule, params, parts, dict(zip(keys, choice, strict=True)))
+        naive(rule, params, parts, dict(zip(keys, choice, strict=True)), numbers)
         for choice in itertools.product(*(sorted(may[key]) for key in keys))
     )

@@ -126,7 +126,7 @@ def test_in_place_shards_under_a_manifest_lie_in_one_slot() -> None:
 
 @pytest.mark.parametrize("kind", ["in_place", "manifest"])
 def test_the_header_names_a_rule_that_exists(kind: str) -> None:
-    from hwsim.recovery import RULES
+    from hwsim.rules import RULES
 
     trace = simulate(builders.abstract(2, horizon="2s", protocol=MANIFEST if kind == "manifest" else {"kind": kind}))
     assert trace.header.rule in RULES

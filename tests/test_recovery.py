@@ -11,7 +11,8 @@ from naive_reader import Key, brute, parts_of
 
 from hwsim.contents import NOTHING, TORN, Contents, either, whole
 from hwsim.outcomes import Handed, Outcome, best, classify, protected, worst
-from hwsim.recovery import RULES, DurableState
+from hwsim.recovery import DurableState
+from hwsim.rules import RULES
 from hwsim.trace import Part
 
 PARAMS = [

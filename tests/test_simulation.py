@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hwsim.contents import NOTHING, Contents, decode, uppermost
 from hwsim.outcomes import Handed
-from hwsim.recovery import RULES, DurableState
+from hwsim.recovery import DurableState
+from hwsim.rules import RULES
 from hwsim.simulation import simulate
 from hwsim.topology.spec import FaultSpec, Topology, WhatIfSpec
 from hwsim.trace import Header, Trace

@@ -34,9 +34,10 @@ from pydantic import Field
 
 from hwsim import quantities
 from hwsim.contents import NOTHING, TORN, surely, whole
+from hwsim.coordination import CoordinatedParams
 from hwsim.protocol import Job, Message, Protocol, domain_of, mutation
-from hwsim.quantities import Delay, Duration, Size
-from hwsim.saving import ErrorParams, Saver
+from hwsim.quantities import Delay, Size
+from hwsim.saving import Saver
 from hwsim.stale_views import StaleViews
 from hwsim.trace import Part
 
@@ -83,13 +84,10 @@ class ManifestRecord(quantities.Params):
     )
 
 
-class ManifestParams(ErrorParams):
+class ManifestParams(CoordinatedParams):
     """Parameters of `kind: manifest`."""
 
     kind: Literal["manifest"] = "manifest"
-    coordinator: str | None = Field(
-        default=None, description="node or device that writes the manifest; default: the first participant"
-    )
     keep: int = Field(default=2, ge=1, description="complete checkpoints kept")
     prune: Literal["before_commit", "after_commit"] = Field(
         default="after_commit",
@@ -112,12 +110,6 @@ class ManifestParams(ErrorParams):
         default="coordinator",
         description="coordinator chooses one checkpoint for all; each_rank lets every rank choose for itself",
     )
-    resend: Duration = Field(
-        default=10**12, gt=0, description="until a message without answer is sent again, doubling; 1 s by RFC 6298"
-    )
-    message_delay: Delay | None = Field(
-        default=None, description="delay of a message between devices that no link joins; required where there are such"
-    )
 
 
 class _Record:
@@ -133,8 +125,8 @@ class _Record:
         self._saver = saver
         self._params = params.manifest
         self._delays = self.world.stream("manifest")
-        self._placed = job.place_record(RECORD, self._params.to, self._params.size, self._params.sync)
-        self._name = job.place_record(RECORD, self._params.to, _SECTOR_BYTES, self._params.sync)
+        self._placed = job.place_record(RECORD, self._params.to, self._params.size, self._params.sync, None)
+        self._name = job.place_record(RECORD, self._params.to, _SECTOR_BYTES, self._params.sync, None)
         self._placed.truncates = self._params.replace == "truncate"
         self._name.takes_room = False
         self._abstract = not self._placed.writer

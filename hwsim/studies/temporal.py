@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.contents import decode
 from hwsim.outcomes import MIXED, WHOLE, Handed
-from hwsim.recovery import RULES, DurableState
+from hwsim.recovery import DurableState
+from hwsim.rules import RULES
 from hwsim.studies import closed_forms as forms
 from hwsim.studies.evidence import Evidence, Finding, Verdict, unless_contradicted
 

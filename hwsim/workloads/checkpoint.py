@@ -3,7 +3,10 @@
 A checkpoint is due at `first + (k-1) * interval`, counted from the start and again from each recovery;
 what comes due while training stands still is not due any more.  Synchronous: training stands until the
 checkpoint is saved.  Asynchronous: it stands while every rank copies its state to host memory, and
-the copy is saved while training goes on.  Checkpoints are numbered by attempt, and no number is used twice.
+the copy is saved while training goes on.
+
+Every attempt is a checkpoint of its own.  What its files say its number is depends on `numbers`: attempts are never
+numbered alike; steps are what most writers put there, so that after a rollback a number is used again.
 
 A recovery that hangs (ranks chose different checkpoints) is killed after `hang_timeout`, and asked for again.
 
@@ -22,9 +25,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from hwsim.outcomes import HANG, Handed
+from hwsim.outcomes import HANG, REFUSED, Handed
 from hwsim.quantities import Duration, Params, Size
-from hwsim.recovery import RULES, DurableState
+from hwsim.recovery import DurableState
+from hwsim.rules import RULES
 from hwsim.workloads import JobWorkload
 
 if TYPE_CHECKING:
@@ -104,6 +108,11 @@ class CheckpointParams(Params):
         description="barrier: all at once; random_phase: each part at a phase of its own; poisson: each part at random",
     )
     in_flight: InFlight = Field(default_factory=InFlight)
+    numbers: Literal["attempts", "steps"] = Field(
+        default="attempts",
+        description="the number that a checkpoint's files carry: its own, or that of its training step, which a "
+        "rollback uses again",
+    )
     after_recovery: Literal["restart_schedule", "keep_grid"] = Field(
         default="restart_schedule", description="whether the schedule starts anew at a recovery"
     )
@@ -129,6 +138,8 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
         self.env = job.env
         self.running = False
         self._epoch = 0  # the newest checkpoint attempted
+        self._number = 0  # of the newest checkpoint begun, or of the one resumed from
+        self._numbers: dict[int, int] = {}  # checkpoint -> the number in its files, where that is not its own
         self._in_flight: dict[int, None] = {}  # in order of their beginning
         self._ended: simpy.Event | None = None  # someone waits for a checkpoint in flight to end
         self._process: simpy.Process | None = None  # training or recovery, whichever goes on
@@ -179,7 +190,7 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
                 self._epoch += 1
                 epoch = self._epoch
                 self._in_flight[epoch] = None
-                record("checkpoint_begun", "job", epoch=epoch)
+                self._record_begun(epoch)
                 if (synchronous or snapshots) and not stalled:
                     stalled = True
                     record("training_stalled", "job", epoch=epoch)
@@ -203,6 +214,12 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
                     due += -(-late // interval) * interval
         except simpy.Interrupt:
             return
+
+    def _record_begun(self, epoch: int) -> None:
+        number = self._number = self._number + 1 if self.params.numbers == "steps" else epoch
+        if number != epoch:
+            self._numbers[epoch] = number
+        self.world.record("checkpoint_begun", "job", epoch=epoch, detail=None if number == epoch else str(number))
 
     def _save_all(self, epoch: int, *, from_host: bool) -> None:
         lead, save = self._lead_ps, self.protocol.save
@@ -258,7 +275,7 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
             if epoch > newest:
                 newest = self._epoch = epoch
                 self._in_flight[epoch] = None
-                self.world.record("checkpoint_begun", "job", epoch=epoch)
+                self._record_begun(epoch)
                 self.protocol.begin(epoch)
             placed, pipes = rank.placed, rank.placed.node.snapshot_pipes
             if params.mode == "async" and pipes and placed.snapshots:
@@ -331,12 +348,22 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
                 while self._down:
                     self._all_up = env.event()
                     yield self._all_up
+                if self.protocol.confers:
+                    told = env.event()
+                    self.protocol.confer(partial(_succeed, told))
+                    yield told
+                    if self._down:
+                        continue
                 handed = self._ask()
                 self.job.claim("recovered", handed.epoch, detail=handed.kind)
                 if handed.kind != HANG:
                     break
                 yield env.timeout(restart.hang_timeout)
             self.protocol.resume(handed)
+            if handed.epoch is not None:
+                self._number = self._numbers.get(handed.epoch, handed.epoch)
+            elif handed.kind == REFUSED:
+                self._number = 0
             yield env.timeout((self.job.load_ps() if restart.load else 0) + restart.init)
         except simpy.Interrupt:
             return
@@ -361,12 +388,18 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
     def _ask(self) -> Handed:
         """What the protocol's rule makes of what lies there now; a doubt that is left is left to `choose`."""
         state = DurableState.holding(self.job.trace_parts, self.world.holdings.found())
+        for epoch, number in self._numbers.items():
+            state.number(epoch, number)
         results = RULES[self.protocol.rule](state, self.protocol.rule_params())
         order = sorted(results, key=lambda handed: (handed.kind, -1 if handed.epoch is None else handed.epoch))
         return self.choose(order)
 
     def _draw(self, order: Sequence[Handed]) -> Handed:
         return order[0] if len(order) == 1 else self.world.stream("recovery", int(self.env.now)).choice(order)
+
+
+def _succeed(event: simpy.Event) -> None:
+    event.succeed()
 
 
 class _FreeRank:
