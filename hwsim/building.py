@@ -242,7 +242,9 @@ class Building:
         )  # fmt: skip
 
     def _record_device(self, coordinator: Node) -> str:
-        """A coordinator that saves no shard keeps the record on the first drive of its node."""
+        """A coordinator that saves no shard keeps the record on the first drive of its node, or is abstract itself."""
+        if self.world.domains[coordinator.endpoint].kind == "abstract":
+            return coordinator.endpoint
         node = self.world.domains[coordinator.endpoint].node
         for domain in self.world.domains.values():
             if domain.node == node and domain.kind == "nvme":

@@ -86,7 +86,7 @@ def test_a_recovery_costs_a_message_from_each_rank_and_one_back() -> None:
 def test_a_live_recovery_leaves_every_rank_at_what_it_handed_back() -> None:
     trace = simulate(made("attempt"))
     held: dict[tuple[str, str], int] = {}
-    checked = 0
+    checked, recovered = 0, None
     for row in trace:
         if row.place is not None:
             if row.may is None:
