@@ -253,6 +253,8 @@ class Placer:
         if line.node == "same":
             return node
         ring = self.hardware.groups[self.hardware.group_of[node]]
+        if line.node.startswith("group/"):
+            return self._in_group(line, path, ring, self._position[node])
         step = 1 if line.node == "next" else int(line.node[1:])
         if step % len(ring) == 0:
             among = "one node" if len(ring) == 1 else f"{len(ring)} nodes"
@@ -263,6 +265,18 @@ class Placer:
             )
             return None
         return ring[(self._position[node] + step) % len(ring)]
+
+    def _in_group(self, line: Shards, path: Path, ring: Sequence[str], position: int) -> str | None:
+        """The node of a group of M that a copy goes to; what M leaves over is in the last group."""
+        size = int(line.node.removeprefix("group/"))
+        if not 0 < line.copies < size <= len(ring):
+            problem = f"copy {line.copies} has no place of its own in a group of {size} among {len(ring)} nodes"
+            remedy = f"write copy: 1 to {size - 1}, and groups of no more nodes than there are"
+            self.document.wrong((*path, "node"), problem, remedy)
+            return None
+        start = min(position // size, len(ring) // size - 1) * size
+        group = ring[start : start + size] if start + 2 * size <= len(ring) else ring[start:]
+        return group[(position - start + line.copies) % len(group)]
 
     def _fits(self, line: Shards, path: Path, source: str, device: str) -> tuple[str, str, str] | None:
         """What the bytes are written into, what the writer waits for, and by which path; None where that cannot be."""

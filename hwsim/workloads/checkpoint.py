@@ -75,7 +75,9 @@ class Shards(Params):
     )
     to: str = Field(description="a device key in the source's node, a device outside nodes, or abstract domains")
     node: str = Field(
-        default="same", pattern=r"^(same|next|\+[1-9][0-9]*)$", description="which node's device: same, next or +K"
+        default="same",
+        pattern=r"^(same|next|\+[1-9][0-9]*|group/([2-9]|[1-9][0-9]+))$",
+        description="which node's device: same, next, +K, or group/M: in each M nodes, as many on as the copy's number",
     )
     copies: int = Field(
         default=0, alias="copy", ge=0, description="number of this copy of the shards named by the same `from`"
