@@ -119,6 +119,8 @@ def naive(
     if checksum:
         intact = [r for r in existing if r != TORN]
         existing = intact or existing
+    if params.get("copies") == "newest":
+        existing = [max(whole)] if (whole := [r for r in records if r >= 0]) else existing[:1]
     stale = {s: lies.get((view, "0"), NOTHING) for view, ranks in params.get("views", {}).items() for s in ranks}
     if by_rank and any(told != NOTHING for told in stale.values()):
         common = existing[0] if existing else 0

@@ -150,3 +150,16 @@ def test_who_decides(logs: dict[Key, int], handed: Handed) -> None:
     held = {(f"shard{s}", str(e)): whole(e) for s in range(2) for e in (2, 3)}
     held |= {(f"prepared{s}", "3"): whole(3) for s in range(2)} | {key: whole(epoch) for key, epoch in logs.items()}
     assert RULES["two_phase"](DurableState.holding(parts, held), LOGS) == {handed}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data(), st.integers(1, 3), st.sampled_from(["restart", "refuse"]))
+def test_the_newest_whole_copy_of_a_manifest_is_exactly_what_some_resolution_gives(
+    data: st.DataObject, copies: int, missing: str
+) -> None:
+    parts = parts_of(2, 1, copies)
+    lies = [((f"shard{s}", str(e)), [e, NOTHING, TORN]) for s in range(2) for e in (1, 2, 3)]
+    lies += [((part.name, "0"), [NOTHING, TORN, 1, 2, 3]) for part in parts if part.shard < 0]
+    may = data.draw(st.composite(doubtful)(lies))
+    params = {"copies": "newest", "missing": missing}
+    assert RULES["manifest"](DurableState.holding(parts, may), params) == brute("manifest", params, parts, may)

@@ -2,12 +2,15 @@
 
 Every rank writes its shard under the checkpoint's own name and, once the shard's sync holds for all
 copies, tells the coordinator.  The coordinator writes the record (durably) when the last rank has told
-it; from that instant the checkpoint counts.  Older ones are deleted by `keep` and `prune`.
+it; from that instant the checkpoint counts.  Older ones are deleted by `keep` and `prune`.  The record may have copies
+on several devices: the checkpoint counts once all, or most, of them name it, and a reader takes the newest that is
+whole.  What all had to name outlives every device but one, what most had to name only the loss of fewer than half.
 
 Guarantees: recovery hands back one whole checkpoint that was committed, or the one being committed
 while its record is in doubt, provided that flushes are honest, `publish` is after_shards and a checksum, an
 atomic block or a rename keeps the record from being torn.  Blocks: while the coordinator is down no new
-checkpoint is committed; the old one stays usable.  Messages: one a rank and checkpoint.
+checkpoint is committed; the old one stays usable.  Messages: one a rank and checkpoint.  Commit latency: the slowest
+save, a message and the record, of which copies are written at once.
 
 On a store whose clients see a replaced record late, ranks that look for it by themselves may choose different
 checkpoints (`recover_by: each_rank`, `read: cached`): the job hangs, and nothing is lost.
@@ -26,11 +29,11 @@ Not modelled: the time that deletes take; a second coordinator; ranks that see a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from hwsim import quantities
 from hwsim.contents import NOTHING, TORN, surely, whole
@@ -53,12 +56,33 @@ _OVERTAKEN = "a newer one counts already"
 _SECTOR_BYTES = 512  # commit record of the file system's journal: never torn, on any drive
 
 
+def _devices(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple) and value and all(isinstance(item, str) for item in value):
+        if len(set(value)) < len(value):
+            raise ValueError("a device is named twice; write each once")
+        return tuple(value)
+    raise ValueError("expected a device or a list of them; write such as nvme or [node0/nvme, node1/nvme]")
+
+
+Devices = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_devices),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+
+
 class ManifestRecord(quantities.Params):
     """The record itself: where it lies, how large it is, and how a new one takes the place of the old."""
 
-    to: str | None = Field(
+    to: Devices | None = Field(
         default=None,
-        description="device that holds the record; default: where the coordinator's first shard goes",
+        description="device that holds the record, or a list of them, each with a copy; default: where the "
+        "coordinator's first shard goes",
+    )
+    wait_for: Literal["all", "majority"] = Field(
+        default="all", description="how many copies must hold a checkpoint's name before it counts"
     )
     size: Size = Field(default=4096, gt=0, description="size of the record")
     replace: Literal["in_place", "truncate", "rename", "remove_then_rename", "if_match"] = Field(
@@ -111,28 +135,39 @@ class ManifestParams(CoordinatedParams):
         description="coordinator chooses one checkpoint for all; each_rank lets every rank choose for itself",
     )
 
+    @model_validator(mode="after")
+    def _copies_tell_each_other_apart(self) -> ManifestParams:
+        if len(self.manifest.to or ()) > 1:
+            if not self.manifest.checksum:
+                raise ValueError("copies of a record are told apart by their checksums; write checksum: true")
+            if self.recover_by == "each_rank":
+                raise ValueError("ranks that choose for themselves read one record; write one device in manifest.to")
+        return self
+
 
 class _Record:
-    """The record on its device: how a new one takes the place of the old, and what lies there meanwhile.
+    """One copy of the record: how a new one takes the place of the old, and what lies on its device meanwhile.
 
     A rename is one sector of the file system's journal: all there or not at all.  Between a remove and the
     rename that follows there is no record.
     """
 
-    def __init__(self, job: Job, params: Any, saver: Saver) -> None:
+    def __init__(self, job: Job, params: Any, saver: Saver, copy: int, to: str | None) -> None:
         self.job = job
         self.world = job.world
         self._saver = saver
         self._params = params.manifest
-        self._delays = self.world.stream("manifest")
-        self._placed = job.place_record(RECORD, self._params.to, self._params.size, self._params.sync, None)
-        self._name = job.place_record(RECORD, self._params.to, _SECTOR_BYTES, self._params.sync, None)
+        self.called = RECORD + (f".copy{copy}" if copy else "")
+        self._delays = self.world.stream(self.called)
+        self._placed = job.place_record(self.called, to, self._params.size, self._params.sync, None)
+        self._name = job.place_record(self.called, to, _SECTOR_BYTES, self._params.sync, None)
         self._placed.truncates = self._params.replace == "truncate"
         self._name.takes_room = False
         self._abstract = not self._placed.writer
         stack = self._placed.store.stack_for(self._placed.into)
         self._rests = stack[-1]
-        self.part = Part(RECORD, -1, 0, job.coordinator.name, self._placed.device, stack, self._placed.size_bytes)
+        placed = self._placed
+        self.part = Part(self.called, -1, copy, job.coordinator.name, placed.device, stack, placed.size_bytes)
         self._seen = NOTHING  # the object that a conditional PUT may replace
         if self._params.replace == "if_match":
             for placed in (self._placed, self._name):
@@ -146,7 +181,7 @@ class _Record:
             return None
         hosts = dict.fromkeys(node.endpoint for node in self.job.nodes)
         hosts.pop(self.job.coordinator.endpoint, None)  # who replaces it knows
-        return StaleViews(self.world.domains[self._placed.device], lag, RECORD, _SLOT, hosts)
+        return StaleViews(self.world.domains[self._placed.device], lag, self.called, _SLOT, hosts)
 
     def write(self, epoch: int, then: Callable[[], None], given_up: Callable[[str], None]) -> None:
         """Let the record name *epoch*; *then* once it durably does, or *given_up* with the errno."""
@@ -164,7 +199,7 @@ class _Record:
 
         if self._abstract:
             if replace == "truncate":
-                self.world.holdings.truncate(self._placed.device, RECORD, _SLOT, epoch)
+                self.world.holdings.truncate(self._placed.device, self.called, _SLOT, epoch)
             elif replace == "remove_then_rename":
                 self._erase(_SLOT)
             delay = self._params.persist.draw(self._delays) if self._params.persist is not None else 0
@@ -179,15 +214,15 @@ class _Record:
     def _settled(self) -> None:
         """Whoever was replacing it is done, or got an error, or is gone: what lies there now is what counts."""
         if self._params.replace == "if_match":  # the coordinator knows what it put, or reads it again
-            self._seen = cast(Any, self._placed.store).version(RECORD, _SLOT)
+            self._seen = cast(Any, self._placed.store).version(self.called, _SLOT)
         if self.views is not None:
-            named = surely(self.world.holdings.read(RECORD, _SLOT))
+            named = surely(self.world.holdings.read(self.called, _SLOT))
             self.views.settled(None if named == TORN else 0 if named == NOTHING else named)
 
     def _persisted(self, epoch: int, then: Callable[[], None]) -> None:
         if domain_of(self._placed.store).up:
             device = self._placed.device
-            self.world.holdings.put("persisted", device, self._rests, RECORD, _SLOT, whole(epoch), epoch=epoch)
+            self.world.holdings.put("persisted", device, self._rests, self.called, _SLOT, whole(epoch), epoch=epoch)
             then()
 
     def _put(
@@ -210,14 +245,14 @@ class _Record:
 
     def _rename(self, epoch: int, then: Callable[[], None], given_up: Callable[[str], None]) -> None:
         def renamed() -> None:
-            self.world.domains[self._placed.device].renamed(RECORD, _NEW, _SLOT)
+            self.world.domains[self._placed.device].renamed(self.called, _NEW, _SLOT)
             self._erase(_NEW)
             then()
 
         self._put(self._name, _SLOT, epoch, renamed, given_up)
 
     def _erase(self, slot: str) -> None:
-        self.world.holdings.erase(self._placed.device, RECORD, slot)
+        self.world.holdings.erase(self._placed.device, self.called, slot)
 
     def tear_down(self) -> None:
         """Forget what was under way: a new file that got no name is nobody's."""
@@ -227,7 +262,7 @@ class _Record:
 
     def set_to(self, epoch: int) -> None:
         """A recovery chose *epoch*: the record names it from now on."""
-        if self.world.holdings.read(RECORD, _SLOT) == whole(epoch):
+        if self.world.holdings.read(self.called, _SLOT) == whole(epoch):
             return
         if self.views is not None:
             self.views.replacing()
@@ -239,6 +274,76 @@ class _Record:
         else:
             # if that fails, the next one will name it
             self._put(self._name, _SLOT, epoch, self._settled, lambda _errno: self._settled())
+
+
+class _Copies:
+    """The record in all its copies: each is written as soon as it is free, and counts once enough of them are."""
+
+    def __init__(self, params: Any, copies: Sequence[_Record]) -> None:
+        self._copies = copies
+        self.parts = tuple(copy.part for copy in self._copies)
+        self.views = self._copies[0].views
+        self._quorum = len(copies) if params.manifest.wait_for == "all" else len(copies) // 2 + 1
+        self._busy = [False] * len(copies)
+        self._next: list[int | None] = [None] * len(copies)  # what a copy is to name once it is free
+        self._epoch: int | None = None  # what they are being made to name
+        self._done = self._failed = 0
+        self._then: Callable[[], None] = _nobody
+        self._given_up: Callable[[str], None] = _nobody
+
+    def write(self, epoch: int, then: Callable[[], None], given_up: Callable[[str], None]) -> None:
+        """Let the record name *epoch*; *then* once enough copies durably do, or *given_up* once they cannot."""
+        self._epoch, self._done, self._failed = epoch, 0, 0
+        self._then, self._given_up = then, given_up
+        for number in range(len(self._copies)):
+            self._write(number, epoch)
+
+    def _write(self, number: int, epoch: int) -> None:
+        if self._busy[number]:  # with a majority, a slow one may still be at the checkpoint before
+            self._next[number] = epoch
+            return
+        self._busy[number] = True
+        ended = partial(self._ended, number, epoch)
+        self._copies[number].write(epoch, partial(ended, None), ended)
+
+    def _ended(self, number: int, epoch: int, errno: str | None) -> None:
+        self._busy[number] = False
+        follows, self._next[number] = self._next[number], None
+        if follows is not None:
+            self._write(number, follows)
+        if epoch != self._epoch:
+            return
+        if errno is None:
+            self._done += 1
+            if self._done == self._quorum:
+                self._epoch = None
+                self._then()
+        else:
+            self._failed += 1
+            if self._failed > len(self._copies) - self._quorum:
+                self._epoch = None
+                self._given_up(errno)
+
+    def wait_for_one(self) -> None:
+        """Take the first copy for enough."""
+        self._quorum = 1
+
+    def tear_down(self) -> None:
+        """Forget what was under way."""
+        self._busy = [False] * len(self._copies)
+        self._next = [None] * len(self._copies)
+        self._epoch = None
+        for copy in self._copies:
+            copy.tear_down()
+
+    def set_to(self, epoch: int) -> None:
+        """A recovery chose *epoch*: every copy names it from now on."""
+        for copy in self._copies:
+            copy.set_to(epoch)
+
+
+def _nobody(*_: object) -> None:
+    """Nobody waits."""
 
 
 class Manifest(Protocol, kind="manifest"):
@@ -260,10 +365,11 @@ class Manifest(Protocol, kind="manifest"):
         self._ready: int | None = None  # the newest one that waits for the record to be free
         self._fresh = params.slots == "fresh"
         self._saver = Saver(job, params)
-        self._record = self._make_record()
+        devices: Sequence[str | None] = params.manifest.to or (None,)
+        self._record = _Copies(params, [self._make_copy(copy, to) for copy, to in enumerate(devices)])
 
-    def _make_record(self) -> _Record:
-        return _Record(self.job, self.params, self._saver)
+    def _make_copy(self, copy: int, to: str | None) -> _Record:
+        return _Record(self.job, self.params, self._saver, copy, to)
 
     def rule_params(self) -> Mapping[str, Any]:
         params = self.params
@@ -273,6 +379,7 @@ class Manifest(Protocol, kind="manifest"):
             "recover_by": params.recover_by,
             "slots": params.slots,
             "missing": params.missing,
+            **({"copies": "newest"} if len(self._record.parts) > 1 else {}),
             **({"views": self._views()} if self._record.views is not None else {}),
         }
 
@@ -285,7 +392,7 @@ class Manifest(Protocol, kind="manifest"):
         }
 
     def records(self) -> Iterable[Part]:
-        return (self._record.part, *(self._record.views.parts.values() if self._record.views is not None else ()))
+        return (*self._record.parts, *(self._record.views.parts.values() if self._record.views is not None else ()))
 
     def begin(self, epoch: int) -> None:
         self._acks[epoch] = set()
@@ -457,15 +564,15 @@ class _ShardsNotFlushed(Manifest):
 
 
 class _UnflushedRecord(_Record):
-    def __init__(self, job: Job, params: Any, saver: Saver) -> None:
-        super().__init__(job, params, saver)
+    def __init__(self, job: Job, params: Any, saver: Saver, copy: int, to: str | None) -> None:
+        super().__init__(job, params, saver, copy, to)
         job.forgo_flushes(self._placed, self._name)
 
 
 @mutation(Manifest, "record_not_flushed", "the checkpoint is acknowledged before its record is flushed", _CACHE)
 class _RecordNotFlushed(Manifest):
-    def _make_record(self) -> _Record:
-        return _UnflushedRecord(self.job, self.params, self._saver)
+    def _make_copy(self, copy: int, to: str | None) -> _Record:
+        return _UnflushedRecord(self.job, self.params, self._saver, copy, to)
 
 
 class _HastyRecord(_Record):
@@ -477,8 +584,8 @@ class _HastyRecord(_Record):
 @mutation(Manifest, "acknowledged_before_record", "the checkpoint is acknowledged as its record is begun",
           "a record that takes time to write")  # fmt: skip
 class _AcknowledgedBeforeRecord(Manifest):
-    def _make_record(self) -> _Record:
-        return _HastyRecord(self.job, self.params, self._saver)
+    def _make_copy(self, copy: int, to: str | None) -> _Record:
+        return _HastyRecord(self.job, self.params, self._saver, copy, to)
 
 
 @mutation(Manifest, "barrier_skipped", "the record is written when the first rank has told the coordinator",
@@ -502,6 +609,14 @@ class _CopiesNotAwaited(Manifest):
             self.job.saved(placed, epoch)
 
 
+@mutation(Manifest, "ack_before_flush", "a rank tells the coordinator of its shard as it begins to write it")
+class _AckBeforeFlush(Manifest):
+    def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
+        super().save(placed, epoch, from_host=from_host)
+        if placed is placed.node.parts[0]:
+            self.job.send("saved", epoch, placed.node, self.job.coordinator, self._acknowledged)
+
+
 @mutation(Manifest, "pruned_too_early", "every older checkpoint is deleted as a new one begins")
 class _PrunedTooEarly(Manifest):
     def begin(self, epoch: int) -> None:
@@ -517,3 +632,22 @@ class _LabelIgnored(Manifest):
 
     def rule_params(self) -> Mapping[str, Any]:
         return {**super().rule_params(), "slots": "in_place"}
+
+
+@mutation(Manifest, "stale_ack_counted", "the coordinator counts acknowledgements without a look at their checkpoint")
+class _StaleAckCounted(Manifest):
+    def _acknowledged(self, message: Message) -> None:
+        super()._acknowledged(message._replace(epoch=max(self._acks, default=message.epoch)))
+
+
+@mutation(Manifest, "one_copy", "a checkpoint counts once the first copy of its record is durable")
+class _OneCopy(Manifest):
+    def __init__(self, job: Job, params: Any) -> None:
+        super().__init__(job, params)
+        self._record.wait_for_one()
+
+
+@mutation(Manifest, "read_first", "a reader believes the first copy of the record that is there")
+class _ReadFirst(Manifest):
+    def rule_params(self) -> Mapping[str, Any]:
+        return {**super().rule_params(), "copies": "first"}

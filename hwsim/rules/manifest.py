@@ -27,6 +27,8 @@ def manifest(state: DurableState, params: Mapping[str, Any]) -> frozenset[Handed
     `recover_by` ("coordinator"): the whole job falls back to the next older checkpoint still there, or
     ("each_rank") each rank does so by itself;
     `missing` ("refuse"): what a reader makes of shards without a record, or ("restart") it begins from nothing;
+    `copies` ("first"): which copy of the record is believed, the first there is, or ("newest", with a checksum only)
+    the one that names the newest checkpoint;
     `views` (none): with each_rank, name of a view -> numbers of the shards whose ranks read it before the record.
 
     A missing shard is always noticed.  Where neither record nor shard exists the job starts from checkpoint 0.
@@ -36,7 +38,12 @@ def manifest(state: DurableState, params: Mapping[str, Any]) -> frozenset[Handed
     """
     handed: set[Handed] = set()
     views = params.get("views") if params.get("recover_by") == "each_rank" else None
-    for named in state.record(str(params.get("record", "manifest")), checked=bool(params.get("checksum", True))):
+    record = str(params.get("record", "manifest"))
+    if params.get("copies", "first") == "newest":
+        says = state.newest_record((record,), IN_PLACE_SLOT)
+    else:
+        says = state.record(record, checked=bool(params.get("checksum", True)))
+    for named in says:
         handed |= _viewed(state, named, views, params) if views else _told_all(state, named, params)
     return frozenset(handed)
 

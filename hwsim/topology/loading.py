@@ -318,17 +318,29 @@ class _Loader:
                     key=True,
                 )
         record = getattr(protocol, "manifest", None)
-        to = getattr(record, "to", None)
-        if isinstance(record, BaseModel) and isinstance(to, str):
-            node = hardware.devices[coordinator].node
-            inside = hardware.inside[node].get(to, ()) if node is not None else ()
-            found = [inside[0]] if inside else names.find((to,), ("protocol", "manifest", "to"), ("device",))
-            if len(found) > 1:
-                remedy = f"name one, such as '{found[0]}'"
-                document.wrong(("protocol", "manifest", "to"), f"'{to}' is ambiguous", remedy)
-            if found:
-                protocol = protocol.model_copy(update={"manifest": record.model_copy(update={"to": found[0]})})
+        to: tuple[str, ...] | None = getattr(record, "to", None)
+        if isinstance(record, BaseModel) and to is not None:
+            devices = self._record_devices(to, coordinator, hardware, names)
+            protocol = protocol.model_copy(update={"manifest": record.model_copy(update={"to": devices or None})})
         return coordinator, protocol
+
+    def _record_devices(
+        self, to: tuple[str, ...], coordinator: str, hardware: Hardware, names: Names
+    ) -> tuple[str, ...]:
+        """The devices that hold the record's copies, each named by its key in the coordinator's node or by its name."""
+        document, at = self.document, ("protocol", "manifest", "to")
+        node = hardware.devices[coordinator].node
+        devices = []
+        for name in to:
+            inside = hardware.inside[node].get(name, ()) if node is not None else ()
+            found = [inside[0]] if inside else names.find((name,), at, ("device",))
+            if len(found) > 1:
+                document.wrong(at, f"'{name}' is ambiguous", f"name one, such as '{found[0]}'")
+            devices += found[:1]
+        twice = next((device for device in devices if devices.count(device) > 1), None)
+        if twice is not None:
+            document.wrong(at, f"two copies of the record on '{twice}' would be lost together", "name each device once")
+        return tuple(devices)
 
     def _warm_up(self, header: Header | None, workload: BaseModel | None) -> int:
         if header is None:

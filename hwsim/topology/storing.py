@@ -32,15 +32,16 @@ def fit_to_store(
             document.wrong(("protocol", "replace"), problem, "write replace: overwrite (a PUT is whole or not at all)")
         return protocol
     replace: str = record.replace  # type: ignore[attr-defined]
-    device = record.to or _first_of(coordinator, shards, hardware)  # type: ignore[attr-defined]
+    devices = record.to or (_first_of(coordinator, shards, hardware),)  # type: ignore[attr-defined]
     at = ("protocol", "manifest", "replace")
-    if of_objects(device):
-        if "replace" not in record.model_fields_set:
+    objects = [device for device in devices if of_objects(device)]
+    if objects:
+        if "replace" not in record.model_fields_set and len(objects) == len(devices):
             return protocol.model_copy(update={"manifest": record.model_copy(update={"replace": "in_place"})})
         if replace in _FILES:
             remedy = "write replace: in_place (a PUT takes the old one's place at once), or if_match"
-            document.wrong(at, f"'{device}' is an object store, which knows no {replace}", remedy)
-    elif replace == "if_match":
+            document.wrong(at, f"'{objects[0]}' is an object store, which knows no {replace}", remedy)
+    if replace == "if_match" and len(objects) < len(devices):
         document.wrong(at, "only an object store has conditional PUTs", "write replace: rename")
     return protocol
 
