@@ -13,41 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
 from hwsim.bilateral.judged import judge
 from hwsim.contents import decode
 from hwsim.crash_timeline import Replay, Timeline
 from hwsim.outcomes import HANG, WHOLE, Handed
-from hwsim.trace import EVENTS, Record, Strike, Trace
-
-
-class Value(StrEnum):
-    """What a checker found.  Undecided: this finite trace does not tell."""
-
-    HOLDS = "holds"
-    VIOLATED = "violated"
-    UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one checker says, with the records that prove it where something is violated."""
-
-    name: str
-    value: Value
-    detail: str
-    records: tuple[Record, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The verdict as results carry it."""
-        told: dict[str, Any] = {"value": str(self.value), "detail": self.detail}
-        if self.records:
-            told["records"] = [
-                {key: value for key, value in record._asdict().items() if value is not None} for record in self.records
-            ]
-        return told
+from hwsim.promises import common_retained, default_strike, doubts_resolved, logs_forced, messages_counted
+from hwsim.trace import EVENTS, Record, Trace
+from hwsim.verdicts import Value, Verdict
+from hwsim.verdicts import as_seconds as _at
 
 
 @dataclass(frozen=True)
@@ -80,7 +54,7 @@ class Conv:
 def snap_holds(trace: Trace, snap: Snap) -> bool:
     """Whether *snap* holds of the durable state.  Says nothing of any other instant, and nothing of recovery."""
     timeline = Timeline(trace)
-    for _, replay in timeline.walk(_default(trace), snap.time_ps, snap.time_ps + 1):
+    for _, replay in timeline.walk(default_strike(trace), snap.time_ps, snap.time_ps + 1):
         return uniform_epoch(replay) == snap.epoch
     raise AssertionError("a walk begins at its start")
 
@@ -89,7 +63,7 @@ def held_at(trace: Trace, held: Held, time_ps: int) -> bool:
     """Whether *held* holds at an instant.  Raises ValueError where the trace is of another protocol's rule."""
     _same_rule(trace, held.protocol)
     timeline = Timeline(trace)
-    for _, replay in timeline.walk(_default(trace), time_ps, time_ps + 1):
+    for _, replay in timeline.walk(default_strike(trace), time_ps, time_ps + 1):
         durable = [newest for newest in replay.newest if newest is not None]
         return min(durable, default=0) >= held.epoch and _recovers(replay, trace, held.epoch)
     raise AssertionError("a walk begins at its start")
@@ -107,7 +81,7 @@ def uniform_epoch(replay: Replay) -> int | None:
 def snapshots(trace: Trace) -> Iterator[tuple[int, int]]:
     """Every span at which some Snap holds, as (its first instant, the checkpoint)."""
     last = None
-    for time_ps, replay in Timeline(trace).walk(_default(trace), 0, trace.header.horizon_ps):
+    for time_ps, replay in Timeline(trace).walk(default_strike(trace), 0, trace.header.horizon_ps):
         epoch = uniform_epoch(replay)
         if epoch is not None and epoch != last:
             yield time_ps, epoch
@@ -141,7 +115,7 @@ def convergence(trace: Trace, conv: Conv) -> Verdict:
                 detail = f"acknowledged at {since}, yet at {then} recovery hands back {back}"
                 return Verdict(name, Value.VIOLATED, detail, (claimed, record))
     reached: int | None = None
-    for time_ps, replay in Timeline(trace).walk(_default(trace), 0, trace.header.horizon_ps):
+    for time_ps, replay in Timeline(trace).walk(default_strike(trace), 0, trace.header.horizon_ps):
         if not _recovers(replay, trace, conv.epoch):
             reached = None
         elif reached is None:
@@ -160,24 +134,15 @@ def _recovers(replay: Replay, trace: Trace, epoch: int) -> bool:
 
 
 def _keeps(trace: Trace) -> bool:
-    params = trace.header.rule_params
-    return trace.header.rule == "manifest" and params.get("slots", "fresh") == "fresh"
-
-
-def _at(time_ps: int) -> str:
-    """An instant as a reader finds it again in the trace: in seconds, exactly."""
-    seconds, rest = divmod(time_ps, 10**12)
-    return f"{seconds}.{rest:012d}".rstrip("0").rstrip(".") + " s"
+    header = trace.header
+    return header.rule == "two_phase" or (
+        header.rule == "manifest" and header.rule_params.get("slots", "fresh") == "fresh"
+    )
 
 
 def _same_rule(trace: Trace, protocol: str) -> None:
     if trace.header.rule != protocol:
         raise ValueError(f"a trace of {trace.header.rule!r} says nothing of {protocol!r}")
-
-
-def _default(trace: Trace) -> Strike:
-    crashes = trace.header.crashes
-    return crashes[0].strikes[0] if crashes and crashes[0].strikes else Strike("nothing", ())
 
 
 # checkers of a whole trace
@@ -236,7 +201,7 @@ def acknowledged_survive(trace: Trace) -> Verdict:
 def persisted_before_committed(trace: Trace, timeline: Timeline | None = None) -> Verdict:
     """A checkpoint is acknowledged only once every shard of it is durable.
 
-    Verifies: at every `epoch_committed` of a protocol that promises it (a manifest over fresh slots), some
+    Verifies: at every `epoch_committed` of a protocol that promises it (a log or manifest over fresh slots), some
     copy of every shard surely is the checkpoint after a power loss of everything, unless it was pruned for a newer one.
     Leaves unverified: in-place protocols, which promise nothing across shards; further copies; losses of media.
     """
@@ -244,7 +209,7 @@ def persisted_before_committed(trace: Trace, timeline: Timeline | None = None) -
     if not _keeps(trace):
         return Verdict(name, Value.HOLDS, f"the rule {trace.header.rule} promises nothing of the kind")
     timeline = timeline or Timeline(trace)
-    walk = timeline.walk(_default(trace), -1, trace.header.horizon_ps + 1)
+    walk = timeline.walk(default_strike(trace), -1, trace.header.horizon_ps + 1)
     _, replay = next(walk)
     claims: dict[int, list[Record]] = {}
     for record in trace:
@@ -391,14 +356,21 @@ CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (
     agreement,
     acknowledged_survive,
     persisted_before_committed,
+    common_retained,
+    messages_counted,
     well_formed,
 )
+LOG_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (logs_forced, doubts_resolved)  # of a two-phase commit
 LINK_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (rounds_agree, tokens_conserved, claims_follow_registers)
+
+_ASK_TIMELINES = (persisted_before_committed, common_retained, logs_forced)
 
 
 def _asked(traces: Sequence[Trace]) -> list[Callable[[Trace], Verdict]]:
-    """The checkers that have something to check: in runs with checkpoints, in runs with bilateral links."""
-    asked = list(CHECKERS) if traces[0].header.takes_checkpoints else [well_formed]
+    """The checkers that have something to check: of checkpoints, of logs, of bilateral links."""
+    header = traces[0].header
+    asked = list(CHECKERS) if header.takes_checkpoints else [well_formed]
+    asked += list(LOG_CHECKERS) if header.rule == "two_phase" else []
     linked = any(row[1] == "register_written" for row in traces[0].rows)
     return asked + (list(LINK_CHECKERS) if linked else [])
 
@@ -411,11 +383,9 @@ def check_all(traces: Sequence[Trace], timelines: Sequence[Timeline] = ()) -> li
     prepared = dict(zip(map(id, traces), timelines, strict=False))
     found = []
     for checker in _asked(traces):
-        verdicts = [
-            persisted_before_committed(trace, prepared.get(id(trace)))
-            if checker is persisted_before_committed
-            else checker(trace)
-            for trace in traces
-        ]
+        if checker in _ASK_TIMELINES:
+            verdicts = [checker(trace, prepared.get(id(trace))) for trace in traces]
+        else:
+            verdicts = [checker(trace) for trace in traces]
         found.append(next((verdict for verdict in verdicts if verdict.value is not Value.HOLDS), verdicts[0]))
     return found

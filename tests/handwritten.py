@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hwsim.trace import CrashCase, Header, Part, Record, Strike, Trace
@@ -33,6 +33,37 @@ def domains(persisted: Sequence[Sequence[int]], begun: Sequence[int], **changes:
         for e, t in enumerate(times, 1)
     ]
     return in_order(header(parts, {f"d{i}:media": (f"d{i}:media",) for i in range(len(persisted))}, **changes), rows)
+
+
+def two_phase_trace(more: Iterable[Record] = (), without: Callable[[Record], bool] = lambda _: False) -> Trace:
+    """Two ranks g0, g1 and a coordinator c, each with a drive of its own: checkpoint e begins at 10e.
+
+    Asked at +1, saved at +2, promised at +3, voted at +4, decided at +5, told at +6, heard at +7, acknowledged at +8.
+    """
+    logs = [("decision", "c"), *((f"{what}{i}", f"g{i}") for what in ("prepared", "committed") for i in range(2))]
+    parts = [Part(f"shard{i}", i, 0, f"g{i}", f"g{i}", (f"g{i}:media",), 1) for i in range(2)]
+    parts += [Part(name, -1, 0, device, device, (f"{device}:media",), 1) for name, device in logs]
+    rows = [Record(0, "persisted", "c", "c:media", "decision", "0", 0, "0")]
+
+    def lies(at: int, device: str, part: str, epoch: int) -> None:
+        rows.append(Record(at, "persisted", device, f"{device}:media", part, str(epoch), epoch, str(epoch)))
+
+    for e in range(1, 10):
+        rows.append(Record(10 * e, "checkpoint_begun", "job", epoch=e))
+        for i in range(2):
+            rank = f"g{i}"
+            for after, kind, sender, receiver in (
+                (1, "prepare", "c", rank), (4, "yes", rank, "c"), (6, "commit", "c", rank), (8, "ack", rank, "c")
+            ):  # fmt: skip
+                rows.append(Record(10 * e + after, "sent", sender, epoch=e, peer=receiver, detail=kind))
+            for after, part in ((2, "shard"), (3, "prepared"), (7, "committed")):
+                lies(10 * e + after, rank, f"{part}{i}", e)
+        lies(10 * e + 5, "c", "decision", e)
+        rows.append(Record(10 * e + 5, "epoch_committed", "c", epoch=e))
+    places = {f"{device}:media": (f"{device}:media",) for device in ("c", "g0", "g1")}
+    params = {"decision": "decision", "prepared": ["prepared0", "prepared1"], "committed": ["committed0", "committed1"]}
+    kept = [row for row in rows if not without(row)]
+    return in_order(header(parts, places, rule="two_phase", rule_params=params, warm_up_ps=20), [*kept, *more])
 
 
 def manifest_trace(gap: tuple[int, int] | None = None, **params: Any) -> Trace:

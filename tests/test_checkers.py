@@ -10,7 +10,7 @@ import pytest
 from handwritten import domains, in_order, manifest_trace
 
 from hwsim import checkers
-from hwsim.checkers import CHECKERS, Conv, Held, Snap, Value, Verdict
+from hwsim.checkers import CHECKERS, LOG_CHECKERS, Conv, Held, Snap, Value, Verdict
 from hwsim.studies.witnesses import conv_without_snap, search, snap_without_conv
 from hwsim.trace import Record, Trace
 
@@ -42,7 +42,7 @@ def test_a_good_trace_is_accepted(checker: Callable[[Trace], Verdict]) -> None:
 
 
 def test_every_checker_says_what_it_leaves_unverified() -> None:
-    for checker in (*CHECKERS, checkers.convergence):
+    for checker in (*CHECKERS, *LOG_CHECKERS, checkers.convergence):
         assert "Leaves unverified" in (inspect.getdoc(checker) or "")
 
 
@@ -125,7 +125,14 @@ def test_time_that_runs_backwards_is_rejected() -> None:
 
 def test_one_bad_timeline_of_several_is_told() -> None:
     good, bad = manifest_trace(), plus(manifest_trace(), crash(58, 4))
-    assert [verdict.value for verdict in checkers.check_all([good, bad])] == ["holds", "violated", "holds", "holds"]
+    assert [verdict.value for verdict in checkers.check_all([good, bad])] == [
+        "holds",
+        "violated",
+        "holds",
+        "holds",
+        "holds",
+        "holds",
+    ]
     told = checkers.check_all([bad])[1].to_json()
     assert told["value"] == "violated"
     assert told["records"][1] == {"time_ps": 59, "event": "recovered", "subject": "job", "epoch": 4, "detail": "whole"}
@@ -178,8 +185,11 @@ def test_witnesses_are_found_where_they_are() -> None:
     # shards that never are at one checkpoint together, under a manifest that always names a whole one
     staggered = but(
         manifest_trace(),
-        lambda record: record._replace(time_ps=record.time_ps + 9)
-        if (record.event == "persisted" and record.part != "shard0") or record.event == "epoch_committed" else record,
+        lambda record: (
+            record._replace(time_ps=record.time_ps + 9)
+            if (record.event == "persisted" and record.part != "shard0") or record.event == "epoch_committed"
+            else record
+        ),
     )
     apart = search([mixed, resumed, staggered], conv_without_snap)
     assert apart is not None

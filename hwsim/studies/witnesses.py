@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from hwsim.checkers import Conv, Snap, Value, Verdict, convergence, snap_holds, snapshots
+from hwsim.checkers import Conv, Snap, convergence, snap_holds, snapshots
 from hwsim.trace import Trace
+from hwsim.verdicts import Value, Verdict
 
 
 @dataclass(frozen=True)

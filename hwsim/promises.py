@@ -1,0 +1,280 @@
+"""What commit protocols promise of what they keep, send and force to their logs, judged on a trace.
+
+A rank is *in doubt* of a checkpoint from the instant at which its log holds the promise to keep it until it holds what
+was decided, or a recovery decides.  For so long it can neither use the checkpoint nor drop it: if the coordinator dies
+then, the rank is blocked.
+
+Source: P. A. Bernstein, V. Hadzilacos, N. Goodman, Concurrency Control and Recovery in Database Systems, 1987,
+chapter 7 (uncertainty period, blocking).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from hwsim.crash_timeline import Timeline
+from hwsim.trace import Record, Strike, Trace
+from hwsim.verdicts import Value, Verdict, as_seconds
+
+# Messages of one checkpoint: what each rank sends or is sent, at most once; the first ones before it is acknowledged.
+MESSAGES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "in_place": ((), ()),
+    "manifest": ((), ("saved",)),  # published at the snapshot, it may count before they come
+    "memory_replicas": (("held",), ("stored",)),
+    "two_phase": (("prepare", "yes"), ("commit", "ack")),
+    "two_versions": ((), ()),
+}
+_FAILURES = frozenset(("failed", "no", "abort"))  # told of checkpoints that do not come about
+
+
+def common_retained(trace: Trace, timeline: Timeline | None = None) -> Verdict:
+    """From the first acknowledgement on there is, at every instant, a checkpoint that all shards still have.
+
+    Verifies: what lies there after a power loss of everything; of copies in memory, what lies there without one.
+    Leaves unverified: in-place protocols, which promise nothing of the kind; whatever comes after the first crash of
+    the run; whether recovery finds that checkpoint; media that are lost.
+    """
+    name = "common_retained"
+    header = trace.header
+    if header.rule == "in_place" or header.rule_params.get("slots") == "in_place":
+        return Verdict(name, Value.HOLDS, f"the rule {header.rule} promises nothing of the kind in place")
+    claimed = next((record for record in trace if record.event == "epoch_committed"), None)
+    if claimed is None:
+        return Verdict(name, Value.HOLDS, "nothing was acknowledged")
+    until = next((r.time_ps for r in trace if r.event == "job_stopped"), header.horizon_ps + 1)
+    strike = Strike("nothing", ()) if header.rule == "memory_replicas" else default_strike(trace)
+    fewest: int | None = None
+    for time_ps, replay in (timeline or Timeline(trace)).walk(strike, claimed.time_ps, until):
+        if not replay.durable.changed:
+            continue
+        replay.durable.changed = False
+        held = replay.durable.held_by_all()
+        if not held:
+            detail = f"acknowledged since {as_seconds(claimed.time_ps)}, and at {as_seconds(time_ps)} no checkpoint is"
+            return Verdict(name, Value.VIOLATED, f"{detail} there in all of its shards", (claimed,))
+        fewest = held if fewest is None else min(fewest, held)
+    return Verdict(name, Value.HOLDS, f"from checkpoint {fewest} on, one that all shards have at every instant")
+
+
+def messages_counted(trace: Trace) -> Verdict:
+    """A checkpoint costs each rank the messages that its protocol says, and no acknowledgement comes before its own.
+
+    Verifies: kinds and numbers of messages of acknowledged checkpoints, one sent again counted once.
+    Leaves unverified: contents; messages of recoveries and of checkpoints given up; ranks that share a host, which are
+    counted as one sender.
+    """
+    name = "messages_counted"
+    header = trace.header
+    before, after = MESSAGES[header.rule]
+    ranks = {part.source for part in header.parts if part.shard >= 0}
+    sent: dict[int, set[tuple[str, str, str]]] = {}
+    messages: Counter[int] = Counter()
+    sizes: Counter[int] = Counter()
+    committed = 0
+    for record in trace:
+        epoch = record.epoch or 0
+        if record.event == "sent" and epoch:
+            kind = record.detail or ""
+            if kind in _FAILURES:
+                continue
+            if kind not in (*before, *after):
+                return Verdict(name, Value.VIOLATED, f"{header.rule} knows no message '{kind}'", (record,))
+            sent.setdefault(epoch, set()).add((kind, record.subject, record.peer or ""))
+            messages[epoch] += 1
+            sizes[epoch] += record.size_bytes or 0
+            of_kind = sum(one == kind for one, _, _ in sent[epoch])
+            if of_kind > len(ranks):
+                detail = f"checkpoint {epoch} has {of_kind} messages '{kind}' of {len(ranks)} ranks"
+                return Verdict(name, Value.VIOLATED, detail, (record,))
+        elif record.event == "epoch_committed":
+            committed += 1
+            for kind in before:
+                ends = {end for one, *both in sent.get(epoch, ()) if one == kind for end in both}
+                missing = sorted(rank for rank in ranks if not ends & {rank, _host(rank)})
+                if missing:
+                    detail = f"checkpoint {epoch} is acknowledged without '{kind}' of {missing[0]}"
+                    return Verdict(name, Value.VIOLATED, detail, (record,))
+    told = f"{sum(messages.values()) / committed:.6g} messages" if committed else "no checkpoint, no messages"
+    carried = f", {sum(sizes.values()) / committed:.6g} bytes of payload" if committed and sizes.total() else ""
+    return Verdict(name, Value.HOLDS, f"{told} a checkpoint{carried}" if committed else told)
+
+
+def logs_forced(trace: Trace, timeline: Timeline | None = None) -> Verdict:
+    """In a two-phase commit nothing is told before a log holds it.
+
+    Verifies: a vote only once a log of that rank's host holds the promise; a decision is told, and the checkpoint
+    acknowledged, only once the coordinator's log holds the decision and all logs the promise; an acknowledgement of a
+    rank only once a log of its host says "committed".  All of it as it is after a power loss of everything.
+    Leaves unverified: order within one instant; which of a host's ranks wrote; abort messages, which need no log.
+    """
+    name = "logs_forced"
+    params, parts = trace.header.rule_params, {part.name: part for part in trace.header.parts}
+    decision, prepared, committed = params["decision"], params["prepared"], params["committed"]
+    logs = (decision, *prepared, *committed)
+    told = [
+        record
+        for record in trace
+        if record.event == "epoch_committed"
+        or (record.event == "sent" and record.detail in ("yes", "commit", "ack") and record.epoch)
+    ]
+    surely: dict[str, int] = {}  # log -> its newest entry for sure
+
+    def lacking(record: Record) -> str | None:
+        epoch = record.epoch or 0
+        if record.event == "sent" and record.detail != "commit":
+            kept = prepared if record.detail == "yes" else committed
+            own = [log for log in kept if record.subject in (parts[log].source, _host(parts[log].source))]
+            return None if any(surely[log] >= epoch for log in own) else f"no log of {record.subject} holds it"
+        missing = [log for log in (decision, *prepared) if surely[log] < epoch]
+        return f"{missing[0]} does not hold it" if missing else None
+
+    def first_lacking(until_ps: int) -> Verdict | None:
+        """Judge what is told before *until_ps* by what the logs hold so far."""
+        nonlocal judged
+        while judged < len(told) and told[judged].time_ps < until_ps:
+            record = told[judged]
+            judged += 1
+            why = lacking(record)
+            if why is not None:
+                what = "acknowledged" if record.event == "epoch_committed" else f"told '{record.detail}'"
+                detail = f"checkpoint {record.epoch} is {what} at {as_seconds(record.time_ps)}, and {why}"
+                return Verdict(name, Value.VIOLATED, detail, (record,))
+        return None
+
+    judged = 0
+    end = trace.header.horizon_ps + 1
+    for time_ps, replay in (timeline or Timeline(trace)).walk(default_strike(trace), -1, end):
+        bad = first_lacking(time_ps) if surely else None
+        if bad is not None:
+            return bad
+        if replay.durable.changed:
+            replay.durable.changed = False
+            surely = {log: min(replay.durable.newest_record((log,))) for log in logs}
+    bad = first_lacking(end)
+    return bad or Verdict(name, Value.HOLDS, f"{len(told)} messages and claims, each after its log")
+
+
+class Doubt(NamedTuple):
+    """One rank in doubt of one checkpoint, [since_ps, until_ps); `ended_by` a decision, a recovery, or None yet."""
+
+    rank: str
+    epoch: int
+    since_ps: int
+    until_ps: int
+    ended_by: Record | None
+
+
+def doubts(trace: Trace) -> Iterator[Doubt]:
+    """Every doubt of every rank, as it ends; last those that the trace leaves open."""
+    params = trace.header.rule_params
+    sources = {part.name: part.source for part in trace.header.parts}
+    promises = {log: sources[log] for log in params.get("prepared", ())}
+    heard = {log: sources[log] for log in params.get("committed", ())}
+    open_: dict[tuple[str, int], int] = {}
+    for record in trace:
+        part, epoch = record.part or "", int(record.slot or 0) if (record.slot or "").isdecimal() else 0
+        ended: list[tuple[str, int]] = []
+        if record.event in ("completed", "persisted") and part in promises:
+            open_.setdefault((promises[part], epoch), record.time_ps)
+        elif record.event in ("completed", "persisted") and part in heard:
+            ended = [(heard[part], epoch)]
+        elif record.event == "erased" and part in promises:
+            ended = [(promises[part], epoch)]
+        elif record.event == "recovered":
+            ended = list(open_)
+        for key in ended:
+            if key in open_:
+                yield Doubt(*key, open_.pop(key), record.time_ps, record)
+    for key, since in open_.items():
+        yield Doubt(*key, since, trace.header.horizon_ps, None)
+
+
+def in_doubt_share(trace: Trace) -> float:
+    """The share of instants from the warm-up on at which some rank is in doubt: a coordinator that dies then blocks it.
+
+    Of any other role's death a rank need not know to go on with what it has: it blocks nobody in this sense.
+    """
+    start, end = trace.header.warm_up_ps, trace.header.horizon_ps
+    covered, reached = 0, start
+    for since, until in sorted((doubt.since_ps, doubt.until_ps) for doubt in doubts(trace)):
+        covered += max(0, min(until, end) - max(since, reached))
+        reached = max(reached, min(until, end))
+    return covered / (end - start) if end > start else 0.0
+
+
+def doubts_resolved(trace: Trace) -> Verdict:
+    """No rank resolves its doubt by itself; tells how long ranks were in doubt, and blocked by a dead coordinator.
+
+    Verifies: a rank's log says "committed" only after the coordinator's says so, and drops a promise only after the
+    coordinator told it to abort, or its own vote was no.  Leaves unverified: what a rank does with its shards, which
+    `acknowledged_survive` and the sweep judge; doubts that the trace leaves open, which are undecided.
+    """
+    name = "doubts_resolved"
+    decision = trace.header.rule_params.get("decision", "")
+    coordinator = next((part.source for part in trace.header.parts if part.name == decision), "")
+    role = {coordinator, _host(coordinator)}
+    decided: set[int] = set()
+    aborted: set[int] = set()
+    for record in trace:
+        epoch = record.epoch or 0
+        if record.part == decision and record.event in ("completed", "persisted"):
+            decided.add(epoch)
+        elif record.event == "sent" and record.detail in ("abort", "no"):
+            aborted.add(epoch)
+        elif record.event == "recovered":
+            decided.add(epoch)
+        elif (
+            record.event in ("completed", "persisted")
+            and record.part in trace.header.rule_params.get("committed", ())
+            and epoch not in decided
+        ):
+            detail = f"{record.part} says that checkpoint {epoch} is committed, and nobody had decided so"
+            return Verdict(name, Value.VIOLATED, detail, (record,))
+    found = list(doubts(trace))
+    for doubt in found:
+        by = doubt.ended_by
+        if by is not None and by.event == "erased" and not {doubt.epoch} & (aborted | decided):
+            detail = f"{doubt.rank} drops its promise of checkpoint {doubt.epoch}, and nobody had told it to"
+            return Verdict(name, Value.VIOLATED, detail, (by,))
+    if any(doubt.ended_by is None for doubt in found):
+        ranks = sorted(doubt.rank for doubt in found if doubt.ended_by is None)
+        return Verdict(name, Value.UNDECIDED, f"{ranks[0]} is in doubt as the trace ends")
+    spans = [doubt.until_ps - doubt.since_ps for doubt in found]
+    blocked = _overlap(found, list(_outages(trace, role)))
+    detail = f"{len(spans)} doubts, {_mean(spans)} on average, {as_seconds(max(spans, default=0))} at most"
+    return Verdict(name, Value.HOLDS, f"{detail}; {as_seconds(blocked)} of it with the coordinator down")
+
+
+def _outages(trace: Trace, names: set[str]) -> Iterator[tuple[int, int]]:
+    down: dict[str, int] = {}
+    for record in trace:
+        if record.event == "stopped" and record.subject in names:
+            down.setdefault(record.subject, record.time_ps)
+        elif record.event == "restored" and record.subject in down:
+            yield down.pop(record.subject), record.time_ps
+    for since in down.values():
+        yield since, trace.header.horizon_ps
+
+
+def _overlap(found: list[Doubt], outages: list[tuple[int, int]]) -> int:
+    return sum(
+        max(0, min(doubt.until_ps, until) - max(doubt.since_ps, since)) for doubt in found for since, until in outages
+    )
+
+
+def _mean(spans: list[int]) -> str:
+    return as_seconds(sum(spans) // len(spans)) if spans else "none"
+
+
+def _host(rank: str) -> str:
+    """The device at which messages for a rank arrive: the host of its node, or itself."""
+    node, _, device = rank.rpartition("/")
+    return f"{node}/host" if node and device else rank
+
+
+def default_strike(trace: Trace) -> Strike:
+    """The header's first crash: the power of everything."""
+    crashes = trace.header.crashes
+    return crashes[0].strikes[0] if crashes and crashes[0].strikes else Strike("nothing", ())
