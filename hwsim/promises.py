@@ -119,6 +119,7 @@ def logs_forced(trace: Trace, timeline: Timeline | None = None) -> Verdict:
         if record.event == "epoch_committed"
         or (record.event == "sent" and record.detail in ("yes", "commit", "ack") and record.epoch)
     ]
+    judged = 0
     surely: dict[str, int] = {}  # log -> its newest entry for sure
 
     def lacking(record: Record) -> str | None:
@@ -143,7 +144,6 @@ def logs_forced(trace: Trace, timeline: Timeline | None = None) -> Verdict:
                 return Verdict(name, Value.VIOLATED, detail, (record,))
         return None
 
-    judged = 0
     end = trace.header.horizon_ps + 1
     for time_ps, replay in (timeline or Timeline(trace)).walk(default_strike(trace), -1, end):
         bad = first_lacking(time_ps) if surely else None

@@ -156,24 +156,6 @@ def test_a_rank_that_cannot_save_makes_all_abort_and_the_next_checkpoint_is_none
     assert held == gone
 
 
-SLOW = {"uniform": ["0s", "1800ms"]}
-
-
-@pytest.mark.parametrize(
-    ("name", "topology"),
-    [
-        ("vote_before_flush", made()),
-        ("decision_unforced", made()),
-        ("wait_skipped", made()),
-        ("prune_before_decision", made()),
-        ("stale_vote_counted", made(persist=SLOW, workload={"in_flight": {"max": 3}})),
-    ],
-)
-def test_every_mutation_is_caught(name: str, topology: Topology) -> None:
-    assert unsafe(simulate(topology)) == 0
-    assert unsafe(mutated(topology, name)) > 0
-
-
 def test_without_a_promise_in_its_log_a_rank_that_lost_the_log_takes_a_decided_checkpoint_for_aborted() -> None:
     topology = with_a_log_of_its_own()
     assert not mistaken(simulate(topology))

@@ -1,0 +1,101 @@
+"""Every mutation of every protocol is caught: by the sweep, or by a checker, in a world where the protocol is sound."""
+
+from __future__ import annotations
+
+import pytest
+import test_manifest_copies
+import test_memory_replicas
+import test_two_phase
+import test_two_versions
+from builders import abstract, load_kinds, machine
+from sweeping import mutated, outcomes, unsafe
+
+from hwsim.checkers import check_all
+from hwsim.outcomes import Outcome
+from hwsim.protocol import Protocol
+from hwsim.simulation import simulate
+from hwsim.topology.spec import Topology
+from hwsim.trace import Trace
+from hwsim.verdicts import Value
+
+LONG = {"uniform": ["0s", "1900ms"]}
+MANIFEST = {"kind": "manifest", "message_delay": "10ms", "manifest": {"persist": "5ms"}}
+
+
+def four(name: str) -> Topology:
+    slow = {"node2/gpu": {"d2h": "5GB/s"}} if name == "wait_skipped" else {}
+    return test_memory_replicas.made(4, "group/2", ("horizon", "3min"), ("override", slow))
+
+
+def late() -> Topology:
+    """Acknowledgements of one checkpoint come after the next has begun."""
+    return abstract(4, LONG, horizon="60s", protocol=MANIFEST, workload={"in_flight": {"max": 3}})
+
+
+# (kind, mutation) -> the world in which it is looked for, and the crash case that shows it
+WORLDS: dict[tuple[str, str], tuple[Topology, int]] = {
+    ("in_place", "acknowledged_early"): (abstract(1, horizon="20s"), 0),
+    ("in_place", "renamed_before_sync"): (
+        machine(1, 1, horizon="40s", protocol={"kind": "in_place", "replace": "rename"}), 0),
+    **{("manifest", name): (abstract(4, horizon="40s", protocol=MANIFEST), 0)
+       for name in ("ack_before_flush", "wait_skipped", "record_unforced", "prune_before_commit")},
+    ("manifest", "stale_ack_counted"): (late(), 0),
+    **{("manifest", name): (test_manifest_copies.made("majority", ("m2",)), 1) for name in ("one_copy", "read_first")},
+    **{("memory_replicas", name): (four(name), case) for name, case in (
+        ("wait_skipped", 1), ("acknowledged_early", 1), ("dropped_early", 1))},
+    **{("two_phase", name): (test_two_phase.made(), 0) for name in (
+        "vote_before_flush", "decision_unforced", "wait_skipped", "prune_before_decision", "prepared_unforced",
+        "committed_unforced")},
+    ("two_phase", "stale_vote_counted"): (test_two_phase.made(persist=LONG, workload={"in_flight": {"max": 3}}), 0),
+    ("two_versions", "label_ignored"): (test_two_versions.made("attempt", protocol={"discard": False}), 0),
+    ("two_versions", "discard_skipped"): (test_two_versions.made(), 0),
+    ("two_versions", "one_slot"): (test_two_versions.made(faults=False), 0),
+    ("two_versions", "wait_skipped"): (test_two_versions.made(faults=False, persist=LONG), 0),
+    ("two_versions", "acknowledged_early"): (test_two_versions.made(faults=False), 0),
+}  # fmt: skip
+ELSEWHERE = {("memory_replicas", "stored_one_dropped"), ("memory_replicas", "replicas_not_restored")}
+
+
+def caught(trace: Trace, case: int) -> bool:
+    return unsafe(trace, case) > 0 or any(verdict.value is Value.VIOLATED for verdict in check_all([trace]))
+
+
+@pytest.mark.parametrize(("kind", "name"), list(WORLDS))
+def test_a_mutation_is_caught_and_its_protocol_is_not(kind: str, name: str) -> None:
+    topology, case = WORLDS[kind, name]
+    assert topology.protocol.kind == kind
+    assert not caught(simulate(topology), case)
+    assert caught(mutated(topology, name), case)
+
+
+def test_a_stored_checkpoint_that_is_dropped_too_early_is_missed_when_all_power_goes() -> None:
+    topology = four("stored_one_dropped")
+    sound, broken = (
+        outcomes(trace)[Outcome.SILENT_RESTART]
+        for trace in (simulate(topology), mutated(topology, "stored_one_dropped"))
+    )
+    assert broken > sound + 0.001
+
+
+def test_copies_that_no_recovery_puts_back_are_missed_by_the_next_crash() -> None:
+    faults = [
+        {"name": f"f{n}", "at": at, "kind": "power_loss", "target": f"node{n}", "restore_after": "500ms"}
+        for n, at in enumerate(("15s", "17s"))
+    ]
+    topology = test_memory_replicas.made(4, "group/2", ("faults", faults), ("horizon", "19s"))
+    sound, broken = (
+        [row.epoch for row in trace if row.event == "recovered"]
+        for trace in (simulate(topology), mutated(topology, "replicas_not_restored"))
+    )
+    assert (sound, broken) == ([1, 1], [1, 0])
+
+
+def test_no_mutation_is_left_out() -> None:
+    load_kinds()
+    registered = {(kind, name) for kind, protocol in Protocol.registry.items() for name in protocol.MUTATIONS}
+    assert registered == set(WORLDS) | ELSEWHERE
+    for protocol in Protocol.registry.values():
+        assert len(protocol.MUTATIONS) >= 2
+        assert all(
+            mutation.what and not mutation.protocol.kind != protocol.kind for mutation in protocol.MUTATIONS.values()
+        )
