@@ -450,7 +450,7 @@ class Manifest(Protocol, kind="manifest"):
 
     def _acknowledged(self, message: Message) -> None:
         acks = self._acks.get(message.epoch)
-        if acks is None:  # given up meanwhile
+        if acks is None or message.sender in acks:  # given up meanwhile, or told again
             return
         acks.add(message.sender)
         if len(acks) < self._ranks:

@@ -249,7 +249,7 @@ class TwoPhase(Protocol, kind="two_phase"):
 
     def _voted(self, message: Message) -> None:
         votes = self._votes.get(message.epoch)
-        if votes is None:  # aborted meanwhile
+        if votes is None or message.sender in votes:  # aborted meanwhile, or told again
             return
         votes.add(message.sender)
         if self._enough(votes):
