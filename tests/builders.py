@@ -189,6 +189,10 @@ def samples(*, random_delays: bool = True) -> list[Topology]:
         machine(horizon="40s"),
         machine(2, 2, replica=1, horizon="40s"),
         machine(horizon="40s", protocol={"kind": "in_place"}, workload={"mode": "sync"}),
+        abstract(3, persist, horizon="20s", protocol={"kind": "two_phase", "message_delay": "10ms"}),
+        machine(2, 1, horizon="40s", protocol={"kind": "two_phase"}),
+        machine(2, 1, horizon="40s", protocol={"kind": "two_versions"}),
+        machine(2, 1, horizon="40s", protocol={"kind": "memory_replicas"}, into="dram", replica=1),
     ]
     if random_delays:
         storm = [

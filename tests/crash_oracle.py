@@ -35,6 +35,7 @@ def at(trace: Trace, strike: Strike, instant: int) -> Found:
     begun = acknowledged = 0
     work, running, clock = 0, True, 0
     cut = {0: 0}
+    numbers: dict[int, int] = {}
     for row in trace:
         if row.time_ps > instant:
             break
@@ -53,6 +54,7 @@ def at(trace: Trace, strike: Strike, instant: int) -> Found:
             down.discard(row.subject)
         if row.event == "checkpoint_begun":
             begun = max(begun, row.epoch or 0)
+            numbers[row.epoch or 0] = int(row.detail or row.epoch or 0)
             cut.setdefault(row.epoch or 0, work)
         if row.event == "epoch_committed":
             acknowledged = max(acknowledged, row.epoch or 0)
@@ -95,7 +97,7 @@ def at(trace: Trace, strike: Strike, instant: int) -> Found:
     written = _written(header.parts, found)
     judged = sorted(
         (_judge(handed, acknowledged, written), handed.epoch if handed.epoch is not None else -1, handed)
-        for handed in brute(header.rule, header.rule_params, list(header.parts), found)
+        for handed in brute(header.rule, header.rule_params, list(header.parts), found, numbers)
     )
     rank = list(Outcome)
     order = {j: (rank.index(Outcome(j[0])), j[1] if _safe(j[2], acknowledged) else -1) for j in judged}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import builders
+import crash_oracle
 import pytest
 from sweeping import handed_back, mutated, outcomes, unsafe
 
@@ -63,6 +64,38 @@ def test_nothing_is_handed_back_mixed_and_one_event_a_checkpoint_changes_the_ans
     assert answers == [{Handed("whole", epoch)} for epoch in range(50)]
     assert unsafe(trace) == 0
     assert any(row.event == "persisted" for row in trace)
+
+
+CRASHES = [builders.fault("power_loss", [(f"d{i}",)], name=f"f{i}", every=every, restore_after="20ms")
+           for i, every in enumerate(("2.137s", "3.071s"))]  # fmt: skip
+STEPS = {"numbers": "steps", "in_flight": {"max": 2}}
+
+
+@pytest.mark.parametrize(
+    "topology",
+    [
+        made(SOUND["two_phase"], 3, horizon="5s", faults=CRASHES),
+        made({**SOUND["two_versions"], "discard": False}, 3, horizon="9s", faults=CRASHES, workload=STEPS),
+        made({**SOUND["two_versions"], "labels": "attempt"}, 3, horizon="9s", faults=CRASHES, workload=STEPS),
+        builders.machine(1, 2, horizon="26s", protocol={"kind": "two_phase"}),
+        builders.machine(1, 2, horizon="26s", protocol={"kind": "two_versions"}, workload={"in_flight": {"max": 2}}),
+        builders.machine(2, 1, horizon="26s", protocol={"kind": "memory_replicas"}, into="dram", replica=1),
+    ],
+    ids=lambda topology: f"{topology.protocol.kind}-{len(topology.devices)}",
+)
+def test_the_sweep_equals_judging_every_instant(topology: Topology) -> None:
+    trace = simulate(topology)
+    header = trace.header
+    strike = header.crashes[0].strikes[0]
+    tally = sweep_strike(Timeline(trace), strike, AllInstants(header.warm_up_ps, header.horizon_ps))
+    naive = crash_oracle.shares(trace, strike, header.warm_up_ps, header.horizon_ps)
+    for name in ("raw", "worst", "best"):
+        found = getattr(tally, name)
+        assert {str(key): weight for key, weight in found.items()} == {
+            str(k): weight for k, weight in naive[name].items()
+        }
+    assert (tally.unprotected, tally.restored) == (naive["unprotected"], naive["restored"])
+    assert tally.lost_ps == pytest.approx(float(naive["lost"]), rel=1e-12)
 
 
 # R1: what a commit costs, and what a crash costs then
