@@ -49,7 +49,7 @@ class MemoryReplicasParams(CoordinatedParams):
     kind: Literal["memory_replicas"] = Field(
         default="memory_replicas", description="copies in the memory of peers, and to storage now and then"
     )
-    store_every: int = Field(default=10, ge=1, description="every so manieth checkpoint goes to storage too")
+    store_every: int = Field(default=10, ge=1, description="1 puts every checkpoint into storage too, 10 every tenth")
     keep: int = Field(default=1, ge=1, description="complete checkpoints kept in storage")
 
 

@@ -1,4 +1,4 @@
-"""Whether a protocol's way to replace what it wrote is one that the store knows: object stores have no rename.
+"""Whether what a protocol does is something that the store knows: object stores have no rename, drives are no memory.
 
 Source: Amazon S3 user guide, data consistency model and conditional writes.
 """
@@ -14,6 +14,7 @@ from hwsim.topology.hardware import Hardware
 from hwsim.topology.spec import ShardSpec
 
 OBJECTS = "object_store"
+MEMORY = ("dram", "tmpfs", "pmem")
 _FILES = ("rename", "remove_then_rename", "truncate")  # ways to replace that only files know
 
 
@@ -25,6 +26,12 @@ def fit_to_store(
     def of_objects(device: str | None) -> bool:
         return device in hardware.devices and hardware.devices[device].kind == OBJECTS
 
+    if getattr(protocol, "kind", None) == "memory_replicas":
+        held = {shard.shard for shard in shards if shard.into in MEMORY}
+        bare = next((shard for shard in shards if shard.shard not in held), None)
+        if bare is not None:
+            problem = f"the shard of '{bare.source or bare.device}' has no copy in memory"
+            document.wrong(("protocol", "kind"), problem, "write a line of `shards` with to: host, into: dram")
     record = getattr(protocol, "manifest", None)
     if not isinstance(record, BaseModel):
         if getattr(protocol, "replace", None) in _FILES and any(of_objects(shard.device) for shard in shards):
