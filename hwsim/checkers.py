@@ -18,7 +18,14 @@ from hwsim.bilateral.judged import judge
 from hwsim.contents import decode
 from hwsim.crash_timeline import Replay, Timeline
 from hwsim.outcomes import HANG, WHOLE, Handed
-from hwsim.promises import common_retained, default_strike, doubts_resolved, logs_forced, messages_counted
+from hwsim.promises import (
+    common_retained,
+    cuts_consistent,
+    default_strike,
+    doubts_resolved,
+    logs_forced,
+    messages_counted,
+)
 from hwsim.trace import EVENTS, Record, Trace
 from hwsim.verdicts import Value, Verdict
 from hwsim.verdicts import as_seconds as _at
@@ -135,7 +142,7 @@ def _recovers(replay: Replay, trace: Trace, epoch: int) -> bool:
 
 def _keeps(trace: Trace) -> bool:
     header = trace.header
-    return header.rule == "two_phase" or (
+    return header.rule in ("chandy_lamport", "two_phase") or (
         header.rule == "manifest" and header.rule_params.get("slots", "fresh") == "fresh"
     )
 
@@ -361,6 +368,7 @@ CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (
     well_formed,
 )
 LOG_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (logs_forced, doubts_resolved)  # of a two-phase commit
+CUT_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (cuts_consistent,)  # of ranks that talk while they save
 LINK_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (rounds_agree, tokens_conserved, claims_follow_registers)
 
 _ASK_TIMELINES = (persisted_before_committed, common_retained, logs_forced)
@@ -371,6 +379,7 @@ def _asked(traces: Sequence[Trace]) -> list[Callable[[Trace], Verdict]]:
     header = traces[0].header
     asked = list(CHECKERS) if header.takes_checkpoints else [well_formed]
     asked += list(LOG_CHECKERS) if header.rule == "two_phase" else []
+    asked += list(CUT_CHECKERS) if header.rule == "chandy_lamport" else []
     linked = any(row[1] == "register_written" for row in traces[0].rows)
     return asked + (list(LINK_CHECKERS) if linked else [])
 

@@ -55,6 +55,8 @@ EVENTS: Mapping[str, tuple[str, str]] = {
     "checkpoint_skipped": ("claim", "a checkpoint was due and was skipped: too many in flight"),
     "checkpoint_abandoned": ("claim", "a checkpoint was given up"),
     "epoch_committed": ("claim", "the protocol acknowledged the checkpoint"),
+    "state_recorded": ("claim", "a rank took its part of a cut (detail: JSON, see protocols.chandy_lamport)"),
+    "channel_recorded": ("claim", "a rank has all of a channel's part of a cut (peer: sender; detail: JSON amounts)"),
     "training_stalled": ("claim", "training waits for a checkpoint"),
     "training_resumed": ("claim", "training goes on after a stall"),
     "job_stopped": ("claim", "training stopped: a crash"),

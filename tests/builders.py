@@ -192,6 +192,7 @@ def samples(*, random_delays: bool = True) -> list[Topology]:
         abstract(3, persist, horizon="20s", protocol={"kind": "two_phase", "message_delay": "10ms"}),
         machine(2, 1, horizon="40s", protocol={"kind": "two_phase"}),
         machine(2, 1, horizon="40s", protocol={"kind": "two_versions"}),
+        machine(2, 1, horizon="40s", protocol={"kind": "chandy_lamport"}),
         machine(2, 1, horizon="40s", protocol={"kind": "memory_replicas"}, into="dram", replica=1),
     ]
     if random_delays:

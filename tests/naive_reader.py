@@ -79,6 +79,13 @@ def naive(
     everywhere = range(1 + max([0, *lies.values()]))
     if rule == "memory_replicas":
         return Handed("whole", max([0, *(e for e in everywhere if e and all_have(e))]))
+    if rule == "chandy_lamport":
+        cut = newest_in("cut")
+        if cut is None:
+            empty = not any(c not in (NOTHING, 0) for (p, _), c in lies.items() if p.startswith("shard"))
+            return Handed("whole", 0) if empty else Handed("refused")
+        there = [e for e in everywhere if 0 < e <= cut and all_have(e)]
+        return Handed("whole", max(there)) if there else Handed("refused") if cut else Handed("whole", 0)
     if rule == "two_phase":
         decided = newest_in("decision")
         if decided is None:

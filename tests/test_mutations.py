@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import test_chandy_lamport
 import test_manifest_copies
 import test_memory_replicas
 import test_two_phase
@@ -34,6 +35,8 @@ def late() -> Topology:
 
 # (kind, mutation) -> the world in which it is looked for, and the crash case that shows it
 WORLDS: dict[tuple[str, str], tuple[Topology, int]] = {
+    **{("chandy_lamport", name): (test_chandy_lamport.made(), 0) for name in (
+        "marker_reordered", "marker_late", "channel_unrecorded", "done_before_flush", "record_unforced")},
     ("in_place", "acknowledged_early"): (abstract(1, horizon="20s"), 0),
     ("in_place", "renamed_before_sync"): (
         machine(1, 1, horizon="40s", protocol={"kind": "in_place", "replace": "rename"}), 0),

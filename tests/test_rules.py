@@ -163,3 +163,14 @@ def test_the_newest_whole_copy_of_a_manifest_is_exactly_what_some_resolution_giv
     may = data.draw(st.composite(doubtful)(lies))
     params = {"copies": "newest", "missing": missing}
     assert RULES["manifest"](DurableState.holding(parts, may), params) == brute("manifest", params, parts, may)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_chandy_lamport_returns_exactly_what_some_resolution_gives(data: st.DataObject) -> None:
+    cut = Part("cut", -1, 0, "host", "m", ("m:media",), 1)
+    parts = [*parts_of(2, 1, 0), cut]
+    lies = [((f"shard{s}", str(e)), [e, NOTHING, TORN]) for s in range(2) for e in (1, 2, 3)]
+    lies += [(("cut", str(e)), [e, NOTHING, TORN]) for e in (0, 2, 3)]
+    may = data.draw(st.composite(doubtful)(lies))
+    assert RULES["chandy_lamport"](DurableState.holding(parts, may), {}) == brute("chandy_lamport", {}, parts, may)

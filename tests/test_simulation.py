@@ -188,6 +188,7 @@ PROTOCOLS: list[dict[str, Any]] = [
     {"kind": "manifest", "manifest": {"replace": "truncate"}},
     {"kind": "in_place", "replace": "truncate"},
     {"kind": "manifest", "slots": "in_place"},
+    {"kind": "chandy_lamport"},
     {"kind": "two_phase"},
     {"kind": "two_phase", "log": {"size": "64KiB"}},
     {"kind": "two_versions"},

@@ -346,7 +346,7 @@ def test_the_coordinator_and_the_place_of_its_record(write: Any) -> None:
     assert load(write(BASE)).coordinator == "node1/host"
     assert load(write(BASE.replace(", coordinator: node1", ""))).coordinator == "node0/host"
     topology = load(write(BASE.replace("coordinator: node1", "coordinator: node1, manifest: {to: nvme}")))
-    assert topology.protocol.manifest.to == "node1/nvme0"
+    assert topology.protocol.manifest.to == ("node1/nvme0",)
     assert load(write(BASE.replace("{kind: manifest, coordinator: node1}", "{kind: in_place}"))).coordinator is None
 
 

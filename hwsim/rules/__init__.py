@@ -16,6 +16,7 @@ from typing import Any
 
 from hwsim.outcomes import Handed
 from hwsim.recovery import DurableState
+from hwsim.rules.chandy_lamport import chandy_lamport
 from hwsim.rules.in_place import in_place
 from hwsim.rules.manifest import manifest
 from hwsim.rules.memory_replicas import memory_replicas
@@ -25,7 +26,7 @@ from hwsim.rules.two_versions import two_versions
 Rule = Callable[[DurableState, Mapping[str, Any]], frozenset[Handed]]
 
 RULES: dict[str, Rule] = {
-    rule.__name__: rule for rule in (in_place, manifest, memory_replicas, two_phase, two_versions)
+    rule.__name__: rule for rule in (chandy_lamport, in_place, manifest, memory_replicas, two_phase, two_versions)
 }
 
 
