@@ -53,12 +53,14 @@ class Log:
         self._placed = job.place_record(name, None, params.log.size, params.log.sync, node)
         self._abstract = not self._placed.writer
         self._delays = job.world.stream(name)
+        self._entries: list[int] = []  # written and not dropped, oldest first, as its writer remembers
         stack = self._placed.store.stack_for(self._placed.into)
         self._rests = stack[-1]
         self.part = Part(name, -1, 0, node.name, self._placed.device, stack, self._placed.size_bytes)
 
     def append(self, epoch: int, then: Callable[[], None], given_up: Callable[[str], None]) -> None:
         """Force an entry: *then* once it is durable, or *given_up* with the errno."""
+        self._entries.append(epoch)
         if self._abstract:
             delay = self._persist.draw(self._delays) if self._persist is not None else 0
             self.job.later(delay, partial(self._persisted, epoch, then))
@@ -87,20 +89,21 @@ class Log:
 
     def erase(self, epoch: int) -> None:
         """Take an entry back."""
+        if epoch in self._entries:
+            self._entries.remove(epoch)
         self._holdings.erase(self._placed.device, self.name, str(epoch))
 
     def truncate(self, keep: int) -> None:
         """Drop all entries but the header and the *keep* newest."""
-        for epoch in self._entries()[:-keep]:
+        for epoch in self._entries[:-keep]:
             self.erase(epoch)
 
     def reset(self, epoch: int) -> None:
         """Let *epoch* be the newest entry: a recovery decided so."""
-        for entry in self._entries():
-            if entry > epoch or whole(entry) != self._holdings.read(self.name, str(entry)):
+        lies = {int(slot): contents for slot, contents in self._holdings.slots(self.name).items()}
+        for entry, contents in lies.items():
+            if entry > epoch or contents != whole(entry):
                 self.erase(entry)
-        if epoch and epoch not in self._entries():
+        if epoch and lies.get(epoch) != whole(epoch):
             self.put(epoch)
-
-    def _entries(self) -> list[int]:
-        return sorted(int(slot) for slot in self._holdings.slots(self.name) if int(slot) != HEADER)
+        self._entries = sorted({entry for entry in lies if HEADER < entry < epoch} | ({epoch} if epoch else set()))

@@ -71,7 +71,7 @@ def messages_counted(trace: Trace) -> Verdict:
     header = trace.header
     before, after = MESSAGES[header.rule]
     ranks = {part.source for part in header.parts if part.shard >= 0}
-    sent: dict[int, set[tuple[str, str, str]]] = {}
+    sent: dict[tuple[int, str], set[tuple[str, str]]] = {}  # (checkpoint, kind) -> senders and receivers
     messages: Counter[int] = Counter()
     sizes: Counter[int] = Counter()
     committed = 0
@@ -83,18 +83,18 @@ def messages_counted(trace: Trace) -> Verdict:
                 continue
             if kind not in (*before, *after):
                 return Verdict(name, Value.VIOLATED, f"{header.rule} knows no message '{kind}'", (record,))
-            sent.setdefault(epoch, set()).add((kind, record.subject, record.peer or ""))
+            ways = sent.setdefault((epoch, kind), set())
+            ways.add((record.subject, record.peer or ""))
             messages[epoch] += 1
             sizes[epoch] += record.size_bytes or 0
-            of_kind = sum(one == kind for one, _, _ in sent[epoch])
             each = len(ranks) - 1 if kind == "marker" else 1  # one a directed channel
-            if of_kind > len(ranks) * each:
-                detail = f"checkpoint {epoch} has {of_kind} messages '{kind}' of {len(ranks)} ranks"
+            if len(ways) > len(ranks) * each:
+                detail = f"checkpoint {epoch} has {len(ways)} messages '{kind}' of {len(ranks)} ranks"
                 return Verdict(name, Value.VIOLATED, detail, (record,))
         elif record.event == "epoch_committed":
             committed += 1
             for kind in before:
-                ends = {end for one, *both in sent.get(epoch, ()) if one == kind for end in both}
+                ends = {end for both in sent.get((epoch, kind), ()) for end in both}
                 missing = sorted(rank for rank in ranks if not ends & {rank, _host(rank)})
                 if missing:
                     detail = f"checkpoint {epoch} is acknowledged without '{kind}' of {missing[0]}"
@@ -116,6 +116,11 @@ def logs_forced(trace: Trace, timeline: Timeline | None = None) -> Verdict:
     params, parts = trace.header.rule_params, {part.name: part for part in trace.header.parts}
     decision, prepared, committed = params["decision"], params["prepared"], params["committed"]
     logs = (decision, *prepared, *committed)
+    of_sender: dict[bool, dict[str, list[str]]] = {True: {}, False: {}}  # whether it is a vote -> sender -> its logs
+    for vote, kept in ((True, prepared), (False, committed)):
+        for log in kept:
+            for sender in {parts[log].source, _host(parts[log].source)}:
+                of_sender[vote].setdefault(sender, []).append(log)
     told = [
         record
         for record in trace
@@ -123,14 +128,17 @@ def logs_forced(trace: Trace, timeline: Timeline | None = None) -> Verdict:
         or (record.event == "sent" and record.detail in ("yes", "commit", "ack") and record.epoch)
     ]
     judged = 0
-    surely: dict[str, int] = {}  # log -> its newest entry for sure
+    surely: dict[str, int] = dict.fromkeys(logs, -1)  # log -> its newest entry for sure
+    held: set[int] = set()  # decided checkpoints that all logs had to hold, and did
 
     def lacking(record: Record) -> str | None:
         epoch = record.epoch or 0
         if record.event == "sent" and record.detail != "commit":
-            kept = prepared if record.detail == "yes" else committed
-            own = [log for log in kept if record.subject in (parts[log].source, _host(parts[log].source))]
+            own = of_sender[record.detail == "yes"].get(record.subject, ())
             return None if any(surely[log] >= epoch for log in own) else f"no log of {record.subject} holds it"
+        if epoch in held:
+            return None
+        held.add(epoch)
         missing = [log for log in (decision, *prepared) if surely[log] < epoch]
         return f"{missing[0]} does not hold it" if missing else None
 
@@ -149,12 +157,12 @@ def logs_forced(trace: Trace, timeline: Timeline | None = None) -> Verdict:
 
     end = trace.header.horizon_ps + 1
     for time_ps, replay in (timeline or Timeline(trace)).walk(default_strike(trace), -1, end):
-        bad = first_lacking(time_ps) if surely else None
+        bad = first_lacking(time_ps)
         if bad is not None:
             return bad
-        if replay.durable.changed:
-            replay.durable.changed = False
-            surely = {log: min(replay.durable.newest_record((log,))) for log in logs}
+        for log in replay.durable.touched & surely.keys():
+            surely[log] = min(replay.durable.newest_record((log,)))
+        replay.durable.touched.clear()
     bad = first_lacking(end)
     return bad or Verdict(name, Value.HOLDS, f"{len(told)} messages and claims, each after its log")
 
@@ -286,6 +294,7 @@ def doubts_resolved(trace: Trace) -> Verdict:
     decision = trace.header.rule_params.get("decision", "")
     coordinator = next((part.source for part in trace.header.parts if part.name == decision), "")
     role = {coordinator, _host(coordinator)}
+    heard = frozenset(trace.header.rule_params.get("committed", ()))
     decided: set[int] = set()
     aborted: set[int] = set()
     for record in trace:
@@ -296,11 +305,7 @@ def doubts_resolved(trace: Trace) -> Verdict:
             aborted.add(epoch)
         elif record.event == "recovered":
             decided.add(epoch)
-        elif (
-            record.event in ("completed", "persisted")
-            and record.part in trace.header.rule_params.get("committed", ())
-            and epoch not in decided
-        ):
+        elif record.event in ("completed", "persisted") and record.part in heard and epoch not in decided:
             detail = f"{record.part} says that checkpoint {epoch} is committed, and nobody had decided so"
             return Verdict(name, Value.VIOLATED, detail, (record,))
     found = list(doubts(trace))

@@ -147,6 +147,7 @@ class DurableState:
         self._records: dict[int, dict[str, Contents]] = {}  # part -> slot -> contents, where not surely nothing
         self._patterns: dict[Pattern, int] | None = None  # kept from the first question about them on
         self._pattern_of: list[Pattern] = []
+        self.touched: set[str] = set()  # records that changed; whoever asks may empty it
         self.numbers_said: dict[int, int] = {}  # checkpoint -> its number, where that is not its own
         self._entries = 0  # shard entries that may exist
         self._sure_entries = 0  # shard entries that surely exist
@@ -167,6 +168,7 @@ class DurableState:
                 entries.pop(slot, None)
             else:
                 entries[slot] = contents
+            self.touched.add(part.partition(".copy")[0])
             self.changed = True
             return
         if 0 in contents:  # the initial state is no more than nothing is
