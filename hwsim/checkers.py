@@ -371,15 +371,24 @@ LOG_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (logs_forced, doubts_reso
 CUT_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (cuts_consistent,)  # of ranks that talk while they save
 LINK_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (rounds_agree, tokens_conserved, claims_follow_registers)
 
+_BY_RULE: Mapping[str, tuple[Callable[[Trace], Verdict], ...]] = {
+    "chandy_lamport": CUT_CHECKERS,
+    "two_phase": LOG_CHECKERS,
+}
 _ASK_TIMELINES = (persisted_before_committed, common_retained, logs_forced)
+
+
+def promised(trace: Trace) -> list[Verdict]:
+    """What a protocol promises of any run, crash or no crash: order of durability, messages, logs, cuts."""
+    asked = [persisted_before_committed, messages_counted, *_BY_RULE.get(trace.header.rule, ())]
+    return [checker(trace) for checker in asked]
 
 
 def _asked(traces: Sequence[Trace]) -> list[Callable[[Trace], Verdict]]:
     """The checkers that have something to check: of checkpoints, of logs, of bilateral links."""
     header = traces[0].header
     asked = list(CHECKERS) if header.takes_checkpoints else [well_formed]
-    asked += list(LOG_CHECKERS) if header.rule == "two_phase" else []
-    asked += list(CUT_CHECKERS) if header.rule == "chandy_lamport" else []
+    asked += list(_BY_RULE.get(header.rule, ()))
     linked = any(row[1] == "register_written" for row in traces[0].rows)
     return asked + (list(LINK_CHECKERS) if linked else [])
 

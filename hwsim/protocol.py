@@ -141,6 +141,7 @@ class Job:
         self.on_finished: Callable[[int], None] | None = None
         self.participants: tuple[str, ...] = ()
         self.trace_parts: tuple[Part, ...] = ()
+        self.numbers: dict[int, int] = {}  # checkpoint -> the number in its files, where that is not its own
         self.load_ps: Callable[[], int] = lambda: 0  # time to read a checkpoint back
         self.place_record: Callable[[str, str | None, int, str | None, Node | None], Placed] = _no_records
         self.on_tear_down: list[Callable[[], None]] = []  # what dies with its processes beside what they began

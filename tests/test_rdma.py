@@ -18,7 +18,7 @@ from hwsim.contents import decode
 from hwsim.crash_sweep import instants_of, sweep, sweep_strike
 from hwsim.crash_timeline import Timeline
 from hwsim.metrics import evaluate
-from hwsim.recovery import Handed
+from hwsim.outcomes import Handed
 from hwsim.simulation import simulate
 from hwsim.topology import load
 from hwsim.topology.spec import Topology

@@ -25,7 +25,8 @@ def made(labels: str = "number", *, faults: bool = True, numbers: str = "steps",
     workload = {"in_flight": {"max": 1}, "numbers": numbers, **rest.pop("workload", {})}
     protocol = {"kind": "two_versions", "message_delay": "1ms", "labels": labels, **rest.pop("protocol", {})}
     return builders.abstract(
-        3, rest.pop("persist", {"uniform": ["0s", "800ms"]}), horizon="200s", protocol=protocol, workload=workload,
+        3, rest.pop("persist", {"uniform": ["0s", "800ms"]}), protocol=protocol, workload=workload,
+        horizon=rest.pop("horizon", "200s"),
         faults=CRASHES if faults else [], **rest,
     )  # fmt: skip
 

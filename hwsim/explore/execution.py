@@ -16,12 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hwsim.checkers import Value, acknowledged_survive, agreement, well_formed
+from hwsim.checkers import acknowledged_survive, agreement, well_formed
 from hwsim.contents import Contents, uppermost, whole
 from hwsim.explore.state import digest, held, plain, surviving
 from hwsim.outcomes import HANG, Handed, Outcome, classify, worst
-from hwsim.recovery import RULES, DurableState
+from hwsim.recovery import DurableState
+from hwsim.rules import RULES
 from hwsim.simulation import Simulation
+from hwsim.verdicts import Value
 from hwsim.workloads import JobWorkload
 
 if TYPE_CHECKING:
@@ -328,6 +330,8 @@ class Execution:
         simulation, world = self.simulation, self.world
         contents = {**world.holdings.found(), **self._unsettled}
         state = DurableState.holding(simulation.building.job.trace_parts, contents)
+        for epoch, number in simulation.building.job.numbers.items():
+            state.number(epoch, number)
         handed = RULES[self.protocol.rule](state, self.protocol.rule_params())
         taken = self._asker(order)
         assert taken in handed, f"{taken} is not among what the doubts allow: {handed}"

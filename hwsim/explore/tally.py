@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from hwsim.checkers import Value, persisted_before_committed
+from hwsim.checkers import promised
 from hwsim.crash_timeline import RawClass
 from hwsim.explore.execution import BAD, Ending
 from hwsim.explore.search import Found, Plan
 from hwsim.explore.targets import EVERYTHING, Target
 from hwsim.explore.window import describe
 from hwsim.outcomes import WHOLE, Handed, Outcome, worst
+from hwsim.verdicts import Value
 
 PS = 1e12
 
@@ -191,8 +192,8 @@ def _checkers(made: Plan, found: Found) -> dict[str, str]:
     told: dict[str, str] = {}
     if not made.window.ends:
         told["progress"] = f"checkpoint {made.window.checkpoint} never ends, without any crash"
-    verdict = persisted_before_committed(made.window.trace)
-    told[verdict.name] = "holds" if verdict.value is Value.HOLDS else verdict.detail
+    for verdict in promised(made.window.trace):
+        told[verdict.name] = verdict.detail if verdict.value is Value.VIOLATED else "holds"
     for _, ending in (*found.done, *found.more, *found.pairs):
         if not ending.outcomes & frozenset(BAD):
             for name, detail in ending.broken:

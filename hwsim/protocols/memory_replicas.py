@@ -178,6 +178,9 @@ class MemoryReplicas(Protocol, kind="memory_replicas"):
         self._acks.clear()
         self._stores.clear()
 
+    def kept(self) -> object:
+        return self._begun, self._held, tuple(self._stored)
+
     def resume(self, handed: Handed) -> None:
         """Every memory gets the recovered checkpoint again, and holds nothing else; storage keeps its own."""
         if handed.kind not in (WHOLE, REFUSED):

@@ -247,6 +247,9 @@ class TwoPhase(Protocol, kind="two_phase"):
         self._unsaved.clear()
         self._dropped.clear()
 
+    def kept(self) -> object:
+        return self._newest, [(name, *kept) for name, kept in self._keeps.items()]
+
     def resume(self, handed: Handed) -> None:
         """Decided checkpoints stay, all others go, and every log says so."""
         if handed.kind not in (WHOLE, REFUSED):

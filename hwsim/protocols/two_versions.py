@@ -146,6 +146,9 @@ class TwoVersions(Protocol, kind="two_versions"):
         for node in job.nodes:
             job.send("holds", 0, node, coordinator, hear)
 
+    def kept(self) -> object:
+        return self._newest_in
+
     def resume(self, handed: Handed) -> None:
         """Go on from the slot that was loaded: the next checkpoint goes to the other one."""
         found = {placed: self.world.holdings.slots(placed.name) for placed in self.job.parts}

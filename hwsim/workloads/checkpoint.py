@@ -141,7 +141,6 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
         self.running = False
         self._epoch = 0  # the newest checkpoint attempted
         self._number = 0  # of the newest checkpoint begun, or of the one resumed from
-        self._numbers: dict[int, int] = {}  # checkpoint -> the number in its files, where that is not its own
         self._in_flight: dict[int, None] = {}  # in order of their beginning
         self._ended: simpy.Event | None = None  # someone waits for a checkpoint in flight to end
         self._process: simpy.Process | None = None  # training or recovery, whichever goes on
@@ -220,7 +219,7 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
     def _record_begun(self, epoch: int) -> None:
         number = self._number = self._number + 1 if self.params.numbers == "steps" else epoch
         if number != epoch:
-            self._numbers[epoch] = number
+            self.job.numbers[epoch] = number
         self.world.record("checkpoint_begun", "job", epoch=epoch, detail=None if number == epoch else str(number))
 
     def _save_all(self, epoch: int, *, from_host: bool) -> None:
@@ -363,7 +362,7 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
                 yield env.timeout(restart.hang_timeout)
             self.protocol.resume(handed)
             if handed.epoch is not None:
-                self._number = self._numbers.get(handed.epoch, handed.epoch)
+                self._number = self.job.numbers.get(handed.epoch, handed.epoch)
             elif handed.kind == REFUSED:
                 self._number = 0
             yield env.timeout((self.job.load_ps() if restart.load else 0) + restart.init)
@@ -390,7 +389,7 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
     def _ask(self) -> Handed:
         """What the protocol's rule makes of what lies there now; a doubt that is left is left to `choose`."""
         state = DurableState.holding(self.job.trace_parts, self.world.holdings.found())
-        for epoch, number in self._numbers.items():
+        for epoch, number in self.job.numbers.items():
             state.number(epoch, number)
         results = RULES[self.protocol.rule](state, self.protocol.rule_params())
         order = sorted(results, key=lambda handed: (handed.kind, -1 if handed.epoch is None else handed.epoch))
