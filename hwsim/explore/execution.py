@@ -360,11 +360,15 @@ class Execution:
         needs = tuple(sorted((place, tuple(sorted(tokens))) for place, tokens in world.needs.items()))
         residues = tuple(device.residue() for device in world.domains.values())
         kept = plain(self.protocol)
-        return digest(held(world, self._unsettled), needs, residues, kept, acknowledged, self._begun, grid, dark)
+        numbers = tuple(sorted(simulation.building.job.numbers.items()))
+        return digest(
+            held(world, self._unsettled), needs, residues, kept, acknowledged, self._begun, grid, dark, numbers
+        )
 
     def left_by(self, takes: frozenset[str]) -> str:
         """The state that a strike that takes *takes* would leave now, where the job learns of it at once."""
         return digest(
             surviving(self.world, takes), plain(self.protocol), self._acknowledged, self._begun, self._recovered,
             tuple(device.up for device in self.world.domains.values()),
+            tuple(sorted(self.simulation.building.job.numbers.items())),
         )  # fmt: skip
