@@ -18,8 +18,8 @@ import hwsim.topology
 from hwsim.errors import Mistake, UserError
 from hwsim.topology import check, kinds, load, load_case, load_cases, schema, starter
 from hwsim.topology.expectations import Known, key_problem
-from hwsim.topology.kinds import device_kinds
 from hwsim.topology.profiles import shipped
+from hwsim.topology.registries import device_kinds
 from hwsim.topology.spec import Topology
 
 ROOT = Path(__file__).parent.parent
@@ -633,3 +633,11 @@ what_if: {each: {kind: power_loss, each: "d*"}}
 
 def test_the_facade_is_the_package() -> None:
     assert hwsim.load is hwsim.topology.load
+
+
+def test_no_module_takes_the_name_of_a_function_of_the_facade() -> None:
+    """Importing a submodule binds its name in the package: a function of that name would be gone from then on."""
+    import hwsim.topology as facade
+
+    modules = {path.stem for path in Path(facade.__file__).parent.glob("*.py")}
+    assert not {"load", "load_cases", "load_case", "check", "schema", "kinds", "starter"} & modules

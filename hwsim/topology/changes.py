@@ -113,7 +113,7 @@ def _get(data: Any, path: Path) -> Any:
 def _drop_keys_of(section: dict[str, Any], which: str, before: str, after: Any) -> None:
     """The kind changed: what only the old kind knows goes with it; what neither knows stays, to be named."""
     from hwsim.topology.document import key_names
-    from hwsim.topology.kinds import protocol_kinds, workload_kinds
+    from hwsim.topology.registries import protocol_kinds, workload_kinds
 
     kinds: Mapping[str, Any] = protocol_kinds() if which == "protocol" else workload_kinds()
     if before not in kinds or not isinstance(after, str) or after not in kinds:

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ValidationError
 
 from hwsim.quantities import Params
 from hwsim.topology.document import Document, key_names, mistakes_of, suggest
-from hwsim.topology.kinds import OWN_TIMES, USUAL_PROFILES, device_kinds, link_kinds
 from hwsim.topology.lines import CountLine, DomainLine, LinkLine, NodeLine
 from hwsim.topology.names import Names, check_word
 from hwsim.topology.profiles import Profile
+from hwsim.topology.registries import OWN_TIMES, USUAL_PROFILES, device_kinds, link_kinds
 from hwsim.topology.spec import DeviceSpec, Figure, LinkSpec, NodeSpec
 from hwsim.topology.yaml_source import Path, Place
 

@@ -18,11 +18,11 @@ from hwsim.topology import changes as changing
 from hwsim.topology import expectations
 from hwsim.topology.document import Document, key_names, suggest
 from hwsim.topology.hardware import Hardware, HardwareReader
-from hwsim.topology.kinds import protocol_kinds, workload_kinds
 from hwsim.topology.lines import SECTIONS, CaseLine, Header
 from hwsim.topology.names import Names, check_word
 from hwsim.topology.placing import Placer
 from hwsim.topology.profiles import load_profiles
+from hwsim.topology.registries import protocol_kinds, workload_kinds
 from hwsim.topology.resolved import plain
 from hwsim.topology.spec import Case, Expectation, ShardSpec, Topology
 from hwsim.topology.storing import fit_to_store

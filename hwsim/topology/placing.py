@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from hwsim.topology.document import Document
 from hwsim.topology.hardware import Hardware
-from hwsim.topology.kinds import device_kinds
 from hwsim.topology.names import Names, is_glob
+from hwsim.topology.registries import device_kinds
 from hwsim.topology.spec import ShardSpec
 from hwsim.topology.yaml_source import Path
 from hwsim.units import format_size

@@ -17,7 +17,7 @@ from pydantic import Field
 from hwsim.errors import Mistake
 from hwsim.quantities import Params
 from hwsim.topology.document import Document, key_names, nearest, suggest
-from hwsim.topology.kinds import device_kinds
+from hwsim.topology.registries import device_kinds
 from hwsim.topology.yaml_source import Path, Place, Source, read_file
 
 SHIPPED = FilePath(__file__).parent.parent / "profiles"

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from hwsim.topology.kinds import device_kinds, fault_kinds, link_kinds, protocol_kinds, strikes, workload_kinds
 from hwsim.topology.lines import CaseLine, DomainLine, FaultLine, Header, LinkLine, WhatIfLine
 from hwsim.topology.profiles import shipped
+from hwsim.topology.registries import device_kinds, fault_kinds, link_kinds, protocol_kinds, strikes, workload_kinds
 from hwsim.units import format_duration, format_rate, format_size
 
 _UNITS = {"80us": "duration", "-5ms": "signed duration", "13.1GB": "size", "400Gb/s": "rate", "5ms": "delay"}

@@ -7,9 +7,9 @@ from typing import Any
 from hwsim.faults import Fault, NicReset, Slow, Throttled
 from hwsim.topology.document import Document, suggest
 from hwsim.topology.hardware import Hardware
-from hwsim.topology.kinds import fault_kinds, is_crash, strikes, struck_by
 from hwsim.topology.lines import FaultLine, WhatIfLine
 from hwsim.topology.names import Names, check_word
+from hwsim.topology.registries import fault_kinds, is_crash, strikes, struck_by
 from hwsim.topology.spec import DeviceSpec, FaultSpec, WhatIfSpec
 from hwsim.topology.yaml_source import Path
 
