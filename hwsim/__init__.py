@@ -1,7 +1,7 @@
 """hwsim: hardware-level simulation of persistence domains and Ethernet links.
 
-The facade: `load`, `check`, `simulate`, `answer`, `run` and the central types, each imported when it is
-first asked for.
+The facade: `load`, `check`, `simulate`, `answer`, `run`, `load_study`, `sweep` and the central types, each imported
+when it is first asked for.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from hwsim.answers import Answer, answer, run
     from hwsim.errors import EnvironmentFailure, HwsimError, Mistake, ToolMissing, UserError
     from hwsim.simulation import simulate
+    from hwsim.studies.sweeps.loading import load as load_study
+    from hwsim.studies.sweeps.runner import sweep
+    from hwsim.studies.sweeps.spec import Study
     from hwsim.topology import check, load
     from hwsim.topology.spec import Topology
     from hwsim.trace import Record, Trace
@@ -23,6 +26,7 @@ __all__ = [
     "HwsimError",
     "Mistake",
     "Record",
+    "Study",
     "ToolMissing",
     "Topology",
     "Trace",
@@ -31,8 +35,10 @@ __all__ = [
     "answer",
     "check",
     "load",
+    "load_study",
     "run",
     "simulate",
+    "sweep",
 ]
 
 _HOME = {
@@ -41,6 +47,7 @@ _HOME = {
     "HwsimError": "hwsim.errors",
     "Mistake": "hwsim.errors",
     "Record": "hwsim.trace",
+    "Study": "hwsim.studies.sweeps.spec",
     "ToolMissing": "hwsim.errors",
     "Topology": "hwsim.topology.spec",
     "Trace": "hwsim.trace",
@@ -49,7 +56,9 @@ _HOME = {
     "check": "hwsim.topology",
     "load": "hwsim.topology",
     "run": "hwsim.answers",
+    "load_study": "hwsim.studies.sweeps.loading:load",
     "simulate": "hwsim.simulation",
+    "sweep": "hwsim.studies.sweeps.runner",
 }
 
 
@@ -60,7 +69,8 @@ def __getattr__(name: str) -> Any:
 
         return version("hwsim")
     if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+        home, _, inside = _HOME[name].partition(":")
+        return getattr(import_module(home), inside or name)
     raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
 
 

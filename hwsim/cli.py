@@ -206,11 +206,12 @@ def check(
     format_: FormatOption = Format.text,
     json: JsonOption = False,
 ) -> int:
-    """Validate only: every mistake as file:line:column: key.path: what is wrong; what to write."""
+    """Validate only, studies too: every mistake as file:line:column: key.path: what is wrong; what to write."""
     from hwsim import examples
+    from hwsim.studies.sweeps.loading import mistakes_of as of_a_study
     from hwsim.topology import check as mistakes_of
 
-    mistakes = mistakes_of([examples.find(name) for name in topologies])
+    mistakes = mistakes_of([examples.find_either(name) for name in topologies], others=[of_a_study])
     if json or format_ is Format.json:
         from dataclasses import asdict
 
@@ -236,15 +237,16 @@ def kinds() -> None:
     """Print every kind with its parameters and units, and which fault may strike what."""
     from hwsim import topology
 
-    print(topology.kinds().rstrip())
+    print(topology.list_kinds().rstrip())
 
 
 @app.command(rich_help_panel=FILES)
-def schema() -> None:
-    """Print the JSON Schema of a topology file, for an editor."""
+def schema(study: Annotated[bool, typer.Option("--study", help="Of a study instead.")] = False) -> None:
+    """Print the JSON Schema of a topology file, or of a study, for an editor."""
     from hwsim import topology
+    from hwsim.studies.sweeps import spec
 
-    _print_json(topology.schema())
+    _print_json(spec.schema() if study else topology.schema())
 
 
 importing = typer.Typer(help="Make a profile from what a device says of itself.", no_args_is_help=True)
@@ -343,6 +345,68 @@ def link_check(
     else:
         print(study.render(result, markdown=format_ is Format.markdown))
     return 1 if result["off"] else 0
+
+
+@app.command(rich_help_panel=RESEARCH)
+def sweep(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study's file, or the name of one that ships.", show_default=False)
+    ],
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", metavar="N", min=1, help="Worker processes [default: one a core].")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster; not built yet.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="T", help="Begin nothing after this time, such as 10min.")
+    ] = None,
+    report: Annotated[bool, typer.Option("--report", help="Write report.html: plot, front, table, answer.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to write [default: hwsim-out/NAME-SEED].")
+    ] = None,
+    format_: FormatOption = Format.text,
+    json: JsonOption = False,
+) -> int:
+    """Run a grid of runs on this machine; goes on where it stopped, or was killed."""
+    from hwsim import examples, output
+    from hwsim.studies.sweeps import command
+    from hwsim.studies.sweeps.loading import load
+
+    chosen = Format.json if json else format_
+    budget_s = command.budget_s(budget)
+    command.refuse_scheduler(scheduler)
+    asked = load(examples.find_study(study))
+    folder = out or output.default_folder(asked.name, asked.seed)
+    with progress() as say:
+        told = command.run(asked, folder, jobs=jobs, budget_s=budget_s, report=report, say=say)
+    match chosen:
+        case Format.json:
+            sys.stdout.write(output.to_json(told))
+        case Format.markdown:
+            print(command.markdown(told), end="\n\n")
+        case Format.text:
+            command.show(told)
+    if chosen is not Format.json:
+        print(f"{folder}/")
+    return 0
+
+
+@app.command(rich_help_panel=RESEARCH)
+def interval(
+    size: Annotated[str, typer.Option("--size", metavar="S", help="Of a checkpoint, such as 912GB.")],
+    bandwidth: Annotated[str, typer.Option("--bandwidth", metavar="B", help="At which it is saved, such as 40GB/s.")],
+    mtti: Annotated[str, typer.Option("--mtti", metavar="M", help="Mean time to interruption, such as 3.1h.")],
+    restart: Annotated[str, typer.Option("--restart", metavar="R", help="From a failure until work goes on, as 5min.")],
+    format_: FormatOption = Format.text,
+    json: JsonOption = False,
+) -> int:
+    """The checkpoint interval to choose, what it costs to be off, Young's and Daly's beside the exact."""
+    from hwsim.studies import optimal_interval
+
+    told = optimal_interval.advice_on(size, bandwidth, mtti, restart)
+    _print_json(told) if json or format_ is Format.json else print(optimal_interval.render(told))
+    return 0
 
 
 @contextmanager

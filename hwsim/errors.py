@@ -54,3 +54,9 @@ class EnvironmentFailure(HwsimError):
     """The environment failed (exit 4): a full disk, a folder that cannot be written."""
 
     exit_status = 4
+
+
+class Interrupted(HwsimError):
+    """Ctrl-C where there is something to say about it (exit 130): what is kept, and how to go on."""
+
+    exit_status = 130

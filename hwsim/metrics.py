@@ -47,7 +47,7 @@ def evaluate(traces: Sequence[Trace], expect: Iterable[Expectation] = ()) -> dic
 def _evaluate(traces: Sequence[Trace], expect: Iterable[Expectation]) -> dict[str, Any]:
     header = traces[0].header
     result: dict[str, Any] = {
-        "hwsim": {"version": _version(), "topology_sha256": header.topology_sha256, "seed": header.seed},
+        "hwsim": {"version": hwsim_version(), "topology_sha256": header.topology_sha256, "seed": header.seed},
         "topology": header.topology,
         "horizon_s": header.horizon_ps / PS,
         "warm_up_s": header.warm_up_ps / PS,
@@ -95,7 +95,8 @@ def _faults(traces: Sequence[Trace]) -> dict[str, float]:
     return {name: _per(count, len(traces)) for name, count in {"all": struck.total(), **struck}.items()}
 
 
-def _version() -> str:
+def hwsim_version() -> str:
+    """The version of hwsim that is installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

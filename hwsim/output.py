@@ -81,7 +81,7 @@ def staged(folder: Path) -> Iterator[Path]:
         except OSError as error:
             raise EnvironmentFailure(explain(error, folder)) from error
         except Exception as error:
-            if _is_duckdb_io(error):
+            if is_duckdb_io(error):
                 raise EnvironmentFailure(f"{folder}: {str(error).splitlines()[0]}") from error
             raise
     except BaseException:
@@ -221,7 +221,7 @@ def _undisturbed() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _is_duckdb_io(error: Exception) -> bool:
+def is_duckdb_io(error: Exception) -> bool:
     """Is this DuckDB's word for an OSError?  It is not imported for the question."""
     duckdb = sys.modules.get("duckdb")
     return duckdb is not None and isinstance(error, duckdb.IOException)

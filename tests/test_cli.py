@@ -14,25 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny import TINY
 
 import hwsim.answers
 from hwsim import cli, examples, output
 from hwsim.errors import EnvironmentFailure, Mistake, ToolMissing, UserError
 
-TINY = """\
-version: 1
-name: tiny
-seed: 3
-horizon: 20s
-devices:
-  d: {kind: abstract, count: 3, persist: {uniform: [0s, 200ms]}}
-workload:
-  kind: checkpoint
-  interval: 1s
-  shards:
-    - {to: "d*"}
-protocol: {kind: in_place}
-"""
 HWSIM = [sys.executable, "-m", "hwsim"]
 
 

@@ -10,6 +10,7 @@ from hwsim.answers import answer
 from hwsim.explore import explore
 from hwsim.report import exploration
 from hwsim.report.summary import text
+from hwsim.studies.sweeps.loading import load as load_study
 from hwsim.topology import load, load_cases
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -37,3 +38,17 @@ def test_exploring_the_quick_start_prints_what_the_readme_shows() -> None:
 def test_every_topology_that_ships_is_named_once() -> None:
     named = re.findall(r"^\| `([a-z0-9-]+)` \|", README, re.MULTILINE)
     assert sorted(named) == sorted(path.stem for path in (Path(__file__).parent.parent / "topologies").glob("*.yaml"))
+
+
+def test_the_study_that_is_shown_loads(tmp_path: Path) -> None:
+    shown = next(
+        block for block in re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if "study:" in block
+    )
+    path = tmp_path / "study.yaml"
+    path.write_text(shown)
+    assert len(load_study(path).points) == 27
+
+
+def test_every_study_that_ships_is_named() -> None:
+    for name in examples.study_names():
+        assert f"\n- `{name}`: " in README

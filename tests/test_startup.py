@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 TOPOLOGIES = Path(__file__).parent.parent / "topologies"
-HEAVY = {"simpy", "numpy", "scapy", "duckdb", "plotly", "jinja2", "numba"}
+STUDIES = Path(__file__).parent.parent / "studies"
+HEAVY = {"simpy", "numpy", "scapy", "duckdb", "plotly", "jinja2", "numba", "joblib"}
 PROBE = """
 import json, sys
 from hwsim.cli import status_of
@@ -28,12 +29,16 @@ print(json.dumps([status, sorted(name for name in sys.modules if "." not in name
         ["run", "--help"],
         ["check", str(TOPOLOGIES / "quickstart.yaml")],
         ["check", *map(str, sorted(TOPOLOGIES.glob("*.yaml")))],
+        ["check", *map(str, sorted(STUDIES.glob("*.yaml")))],
         ["check", "no-such-file.yaml"],
         ["link", "--help"],
         ["link", "table"],
     ],
-    ids=["help", "version", "run-help", "check", "check-all", "check-missing", "link-help", "link-table"],
-)
+    ids=[
+        "help", "version", "run-help", "check", "check-all", "check-studies", "check-missing", "link-help",
+        "link-table",
+    ],
+)  # fmt: skip
 def test_these_commands_load_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True)
     status, modules = json.loads(done.stderr.splitlines()[-1])

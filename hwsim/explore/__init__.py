@@ -58,10 +58,10 @@ def explore(
     *crashes*: 1, or 2 for a second crash at every event from the first one until the job works again.
     *budget*: live executions at most.  *jobs*: processes, as many as there are cores by default.
     """
-    from hwsim import __version__
     from hwsim.explore.minimise import minimise
     from hwsim.explore.search import plan, search
     from hwsim.explore.tally import tally
+    from hwsim.metrics import hwsim_version
     from hwsim.topology import expectations
 
     if topology.protocol is None:
@@ -82,7 +82,7 @@ def explore(
                 reproducers.append(small)
     told["reproducers"] = [small.outcome for small in reproducers]
     result: dict[str, Any] = {
-        "hwsim": {"version": __version__, "topology_sha256": topology.sha256, "seed": topology.seed},
+        "hwsim": {"version": hwsim_version(), "topology_sha256": topology.sha256, "seed": topology.seed},
         "topology": topology.name,
         "explore": told,
     }

@@ -20,6 +20,7 @@ from hwsim.errors import UserError
 from hwsim.explore.execution import Ending, Execution, Resolution, Struck
 from hwsim.explore.targets import Target
 from hwsim.explore.window import quiet, say_record
+from hwsim.metrics import hwsim_version
 from hwsim.protocol import Protocol
 from hwsim.trace import Record, Trace
 from hwsim.units import format_duration
@@ -47,7 +48,7 @@ class Reproducer:
         """The file."""
         data = {
             "reproducer": FORMAT,
-            "hwsim": _version(),
+            "hwsim": hwsim_version(),
             "outcome": self.outcome,
             "story": list(self.story),
             "strikes": [
@@ -190,9 +191,3 @@ def replay(path: str | Path) -> Replayed:
     topology = topology_of(told.topology)
     ending, trace = execute(topology, told.strikes, _mutant(topology, told.mutation))
     return Replayed(told, _outcome(ending), trace.digest(), ending)
-
-
-def _version() -> str:
-    from hwsim import __version__
-
-    return str(__version__)

@@ -94,8 +94,8 @@ def shares(cases: Mapping[str, Mapping[str, Any]], section: str) -> Figure:
             }
         )
     height = 92 + 34 * len(labels) + 20 * ((len(data) + 1) // 2)
-    layout = _layout(height, barmode="stack", bargap=0.35)
-    layout["xaxis"] = _axis("share of the time, %", range=[0, 100])
+    layout = base_layout(height, barmode="stack", bargap=0.35)
+    layout["xaxis"] = base_axis("share of the time, %", range=[0, 100])
     layout["yaxis"] = {"autorange": "reversed", "automargin": True, "ticksuffix": "  ", "fixedrange": True}
     layout["legend"] |= {"traceorder": "normal"}
     return {"data": data, "layout": layout}
@@ -141,8 +141,8 @@ def close_up(history: History, window: Window) -> tuple[Figure, str]:
     height = body + 64 + sum(below) - 30
     ticks = [0, 1, *range(3, count)]
     names_ = [label for label, *_ in strips] + [_row_label(row, rows) for row in rows]
-    layout = _layout(height, barmode="overlay")
-    layout["xaxis"] = _axis(f"{unit} since {window.zero}", range=[x(window.begin), x(window.end)])
+    layout = base_layout(height, barmode="overlay")
+    layout["xaxis"] = base_axis(f"{unit} since {window.zero}", range=[x(window.begin), x(window.end)])
     layout["yaxis"] = {
         "range": [count - 0.4, -0.6], "tickvals": ticks, "ticktext": names_, "automargin": True, "ticksuffix": "  ",
         "showgrid": False, "fixedrange": True, "zeroline": False,
@@ -208,8 +208,8 @@ def whole_run(history: History) -> tuple[Figure, str]:
         data.append(
             _curve([x(t) for t, _ in kept], [e for _, e in kept], name, colour, "y4", f"{name}: %{{y}}", step=True)
         )
-    layout = _layout(560, barmode="stack", bargap=0)
-    layout["xaxis"] = _axis(f"{unit} since the start", range=[x(history.begin), x(history.end)], anchor="y4")
+    layout = base_layout(560, barmode="stack", bargap=0)
+    layout["xaxis"] = base_axis(f"{unit} since the start", range=[x(history.begin), x(history.end)], anchor="y4")
     flat = {"fixedrange": True, "zeroline": False, "automargin": True, "title": {"standoff": 8}}
     plain = {**flat, "showticklabels": False, "showgrid": False}
     layout["yaxis"] = {**plain, "domain": [0.87, 1], "range": [0, 1]}
@@ -296,9 +296,9 @@ def commit_costs(checkpoints: Sequence[Checkpoint]) -> Figure | None:
          "hovertemplate": f"checkpoint %{{x}}: %{{y:.4g}} {unit}<extra></extra>"}
         for name, colour, symbol, y in series
     ]  # fmt: skip
-    layout = _layout(300)
-    layout["xaxis"] = _axis("checkpoint", tickformat="d")
-    layout["yaxis"] = _axis(unit, rangemode="tozero")
+    layout = base_layout(300)
+    layout["xaxis"] = base_axis("checkpoint", tickformat="d")
+    layout["yaxis"] = base_axis(unit, rangemode="tozero")
     return {"data": data, "layout": layout}
 
 
@@ -311,8 +311,8 @@ def pipes(figures: Mapping[str, Mapping[str, Any]], horizon_s: float, most: int 
     used = used[:most]
     total = sum(use.get("bound_s", 0.0) for use in figures.values()) or 1.0
     labels = [name for name, _ in used]
-    layout = _layout(110 + 24 * len(used), barmode="group", bargap=0.3)
-    layout["xaxis"] = _axis("%", rangemode="tozero")
+    layout = base_layout(110 + 24 * len(used), barmode="group", bargap=0.3)
+    layout["xaxis"] = base_axis("%", rangemode="tozero")
     layout["yaxis"] = {"autorange": "reversed", "automargin": True, "ticksuffix": "  ", "fixedrange": True}
     data = []
     for name, colour, values in (
@@ -486,12 +486,14 @@ def _on(colour: str) -> str:
     return "#ffffff" if 0.299 * red + 0.587 * green + 0.114 * blue < 150 else _INK
 
 
-def _axis(title: str, **rest: Any) -> Figure:
+def base_axis(title: str, **rest: Any) -> Figure:
+    """An axis as all pictures have it."""
     title_ = {"text": title, "standoff": 8, "font": {"size": 12}}
     return {"title": title_, "gridcolor": _FAINT, "zeroline": False, "automargin": True, **rest}
 
 
-def _layout(height: int, **rest: Any) -> Figure:
+def base_layout(height: int, **rest: Any) -> Figure:
+    """What all pictures have in common."""
     return {
         "height": height, "margin": {"l": 10, "r": 16, "t": 16, "b": 10, "pad": 2}, "paper_bgcolor": "#ffffff",
         "plot_bgcolor": "#ffffff", "font": {"family": _FONT, "size": 13, "color": _INK},

@@ -36,6 +36,11 @@ def write(path: str | PathLike[str], result: Result, trace: Trace, topology: Top
 
 def page(result: Result, trace: Trace, topology: Topology | None = None) -> str:
     """The whole page as text."""
+    return render(TEMPLATE, _content(result, trace, topology))
+
+
+def render(template: str, content: Mapping[str, Any]) -> str:
+    """The page that *template* makes of *content*, with the plotting library in it."""
     import jinja2
     from markupsafe import Markup
 
@@ -52,12 +57,11 @@ def page(result: Result, trace: Trace, topology: Topology | None = None) -> str:
         "size": size,
         "rate": words.rate,
         "number": words.number,
+        "count": lambda value: f"{value:,}",
         "embedded": lambda value: Markup(embedded(value)),
     }
     plotly = (resources.files("plotly") / "package_data" / "plotly.min.js").read_text("utf-8")
-    return environment.get_template(TEMPLATE).render(
-        **_content(result, trace, topology), plotly=Markup(plotly)
-    )
+    return environment.get_template(template).render(**content, plotly=Markup(plotly))
 
 
 def embedded(value: Any) -> str:

@@ -1,18 +1,19 @@
 """Topology files: from YAML to a frozen `Topology`; builds nothing.
 
-`load` and `load_cases` resolve a file, `check` names every mistake in some; `schema`, `kinds` and `starter` tell what
-can be written.
+`load` and `load_cases` resolve a file, `check` names every mistake in some; `schema`, `list_kinds` and `starter` tell
+what can be written.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwsim.errors import Mistake
     from hwsim.topology.spec import Topology
+    from hwsim.topology.yaml_source import Source
 
 Change = str | tuple[str, Any]
 
@@ -56,8 +57,13 @@ def _load(
     return loaded.topology, loaded.cases
 
 
-def check(paths: Iterable[str | os.PathLike[str]]) -> list[Mistake]:
-    """Every mistake in the topologies (or files of profiles) at *paths*, by file and line."""
+def check(
+    paths: Iterable[str | os.PathLike[str]], others: Sequence[Callable[[Source], list[Mistake] | None]] = ()
+) -> list[Mistake]:
+    """Every mistake in the topologies (or files of profiles) at *paths*, by file and line.
+
+    *others* know further kinds of files: each is asked for the mistakes of one, and says None where it is not its own.
+    """
     from hwsim.topology.loading import load_source
     from hwsim.topology.profiles import check_file, is_profiles
     from hwsim.topology.yaml_source import read_file
@@ -65,7 +71,9 @@ def check(paths: Iterable[str | os.PathLike[str]]) -> list[Mistake]:
     mistakes: list[Mistake] = []
     for path in paths:
         source = read_file(path)
-        found = check_file(source) if is_profiles(source.data) else load_source(source, (), None).mistakes
+        found = next((known for other in others if (known := other(source)) is not None), None)
+        if found is None:
+            found = check_file(source) if is_profiles(source.data) else load_source(source, (), None).mistakes
         mistakes += sorted(set(found))
     return mistakes
 
@@ -77,7 +85,7 @@ def schema() -> dict[str, Any]:
     return made()
 
 
-def kinds() -> str:
+def list_kinds() -> str:
     """Every kind with its parameters, and which fault may strike which device, as text."""
     from hwsim.topology.reference import kinds as told
 

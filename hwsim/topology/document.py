@@ -236,6 +236,14 @@ def _explain(detail: ErrorDetails, got: Any, model: type[BaseModel], loc: Path) 
         return f"{show(got)} does not fit", _meaning(model, loc)
     if kind in {"tuple_type", "list_type", "frozen_set_type", "set_type"}:
         return f"expected a list, got {show(got)}", "begin each item with '- '"
+    if kind in {"too_short", "too_long"}:
+        least, most = context.get("min_length"), context.get("max_length")
+        bound = f"at least {least}" if kind == "too_short" else f"at most {most}"
+        return f"holds {context['actual_length']}, expected {bound}", _meaning(model, loc)
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        tags = str(context.get("expected_tags", "")).replace("'", "").split(", ")
+        remedy = f"write kind: {' or '.join(tag for tag in tags if tag)}" if tags != [""] else "write its kind"
+        return (f"'{context['tag']}' is not a kind" if "tag" in context else "lacks `kind`"), remedy
     if kind in {"model_type", "model_attributes_type", "dict_type"}:
         return f"expected keys with values, got {show(got)}", _meaning(model, loc)
     return detail["msg"], _meaning(model, loc)

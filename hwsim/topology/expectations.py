@@ -148,6 +148,11 @@ def key_problem(key: str, known: Known) -> tuple[str, str] | None:
     return found if isinstance(found, tuple) else None
 
 
+def holds_text(key: str) -> bool:
+    """Whether a result holds a name under *key* (which exists), not a number."""
+    return bool(_lookup(key, Known()) == TEXT)
+
+
 def _lookup(key: str, known: Known) -> Any:
     """NUMBER or TEXT, or (problem, remedy)."""
     steps = key.split(".")
