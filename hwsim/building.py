@@ -198,6 +198,7 @@ class Building:
         coordinator = self._coordinator()
         job = Job(self.world, self.nodes, self.network, coordinator)
         job.place_record = self._place_record
+        job.links = self.bilateral
         job.load_ps = self._load_ps
         job.on_tear_down = self._on_tear_down
         return job

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from hwsim.bilateral.judged import judge
 from hwsim.contents import decode
+from hwsim.converging import adopted_with_neighbours, committed_is_held, generations_rise
 from hwsim.crash_timeline import Replay, Timeline
 from hwsim.outcomes import HANG, WHOLE, Handed
 from hwsim.promises import (
@@ -369,10 +370,14 @@ CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (
 )
 LOG_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (logs_forced, doubts_resolved)  # of a two-phase commit
 CUT_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (cuts_consistent,)  # of ranks that talk while they save
+TREE_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (committed_is_held, generations_rise)
+PAIR_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (adopted_with_neighbours,)
 LINK_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (rounds_agree, tokens_conserved, claims_follow_registers)
 
 _BY_RULE: Mapping[str, tuple[Callable[[Trace], Verdict], ...]] = {
+    "bilateral_pairwise": PAIR_CHECKERS,
     "chandy_lamport": CUT_CHECKERS,
+    "tree_convergence": TREE_CHECKERS,
     "two_phase": LOG_CHECKERS,
 }
 _ASK_TIMELINES = (persisted_before_committed, common_retained, logs_forced)

@@ -21,10 +21,12 @@ from hwsim.verdicts import Value, Verdict, as_seconds
 
 # Messages of one checkpoint: what each rank sends or is sent, at most once; the first ones before it is acknowledged.
 MESSAGES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "bilateral_pairwise": ((), ()),  # its rounds are of the links
     "chandy_lamport": (("marker", "done"), ()),
     "in_place": ((), ()),
     "manifest": ((), ("saved",)),  # published at the snapshot, it may count before they come
     "memory_replicas": (("held",), ("stored",)),
+    "tree_convergence": (("up",), ("down",)),
     "two_phase": (("prepare", "yes"), ("commit", "ack")),
     "two_versions": ((), ()),
 }

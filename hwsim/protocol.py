@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import simpy
 
+    from hwsim.bilateral.live import BilateralLink
     from hwsim.distributions import Distribution
     from hwsim.domain import Operation
     from hwsim.flow import Flow, Pipe
@@ -139,6 +140,7 @@ class Job:
         self.resend_ps = 10**12
         self.on_saved: Callable[[Placed, int], None] | None = None
         self.on_finished: Callable[[int], None] | None = None
+        self.links: Mapping[str, BilateralLink] = {}  # the bilateral ones, by name
         self.participants: tuple[str, ...] = ()
         self.trace_parts: tuple[Part, ...] = ()
         self.numbers: dict[int, int] = {}  # checkpoint -> the number in its files, where that is not its own
@@ -465,6 +467,7 @@ class Protocol:
     registry: ClassVar[dict[str, type[Protocol]]] = {}
     rule: ClassVar[str] = ""  # name of the recovery rule, see hwsim.rules
     MUTATIONS: ClassVar[dict[str, Mutation]] = {}  # each kind has its own, see `mutation`
+    numbers: ClassVar[str | None] = None  # what its checkpoints are numbered by, whatever the workload says
     confers: ClassVar[bool] = False  # whether its ranks `confer` before the rule is asked
 
     def __init_subclass__(cls, kind: str = "", **rest: Any) -> None:
@@ -488,6 +491,11 @@ class Protocol:
     def records(self) -> Iterable[Part]:
         """Parts of the protocol's own beside the shards."""
         return ()
+
+    def start_links(self) -> None:
+        """The run begins: start the bilateral links.  Most protocols leave them alone, and they beacon."""
+        for link in self.job.links.values():
+            link.start()
 
     def begin(self, epoch: int) -> None:
         """Checkpoint *epoch* begins."""

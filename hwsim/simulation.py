@@ -117,9 +117,8 @@ class Simulation:
         """Schedule the faults and start the workload; whoever does not `run` then steps `env` itself."""
         for fault in self.topology.faults:
             self.striker.schedule(fault)
-        if self.protocol is not None:  # a job leaves the bilateral links alone: they beacon
-            for link in self.building.bilateral.values():
-                link.start()
+        if self.protocol is not None:
+            self.protocol.start_links()
         self.workload.start()
 
     def run(self, on_progress: Callable[[float], None] | None = None) -> Trace:

@@ -117,6 +117,21 @@ class BilateralLink:
 
         return allot
 
+    def memory(self, end: str, key: str, size_bytes: int) -> NvRegister:
+        """A register of its own in the memory of *end*, for whoever works beside the link; see to its power yourself."""
+        device = self.world.domains[end]
+        return self._allot(device)(key, size_bytes, 0)
+
+    def listen(self, end: str, ethertype: int, receive: Callable[[bytes], None]) -> None:
+        """From now on *receive* gets the frames of another *ethertype* that arrive at *end*; for a link that started."""
+        other = self.b if end == self.a else self.a
+        own, mark = self.channel.wires[other].receive, ethertype.to_bytes(2, "big")
+
+        def sort(octets: bytes) -> None:
+            (receive if octets[12:14] == mark else own)(octets)
+
+        self.channel.wires[other].receive = sort
+
     # faults
 
     def take_down(self) -> None:

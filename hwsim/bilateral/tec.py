@@ -85,7 +85,7 @@ class Rules:
     generations_in_frames: bool = True
     durable_generation: bool = True
     kept: int = KEPT
-    waits_for_commit: bool = True  # prepare d+1 only when d is known to be committed
+    waits_for_commit: bool = True  # prepare d+1 only when d is known to be committed (or d-1 with three kept, and so on)
     modes_apart: bool = True  # a report of what is held is no report of running
 
 
@@ -94,8 +94,14 @@ UNKNOWN: Final = -1  # no epoch is known to be committed
 
 
 def may_prepare(domain: Domain, rules: Rules = SOUND) -> bool:
-    """Whether the next epoch may be made durable now."""
-    return domain.mode is Mode.RUN and (domain.committed >= domain.durable.newest or not rules.waits_for_commit)
+    """Whether the next epoch may be made durable now.
+
+    It overwrites the oldest of the kept ones, which must be older than any that may be the newest committed one: each
+    epoch kept beyond two lets a domain run one further ahead.
+    """
+    ahead = max(rules.kept - KEPT, 0)
+    known = domain.committed >= domain.durable.newest - ahead
+    return domain.mode is Mode.RUN and (known or not rules.waits_for_commit)
 
 
 def prepare(domain: Domain, rules: Rules = SOUND) -> Domain:
@@ -153,7 +159,7 @@ def _recovering(domain: Domain, generation: int) -> Domain:
     return Domain(durable, Mode.REC, UNKNOWN, (None,) * len(domain.reports))
 
 
-def _running(domain: Domain, epoch: int) -> Domain:
+def resume_at(domain: Domain, epoch: int) -> Domain:
     """*domain* resumed at *epoch*, a newer one dropped.  All its subtree is known to hold that one."""
     kept = tuple(version for version in domain.durable.kept if version.epoch <= epoch)
     report = Frame(domain.durable.generation, Mode.RUN, epoch)
@@ -172,7 +178,7 @@ def receive(domain: Domain, frame: Frame, child: int | None, rules: Rules = SOUN
             return domain
         if domain.mode is Mode.RUN:
             return domain._replace(committed=max(domain.committed, frame.epoch))
-        return _running(domain, frame.epoch)
+        return resume_at(domain, frame.epoch)
     if frame.mode is Mode.REC and domain.mode is Mode.RUN and not rules.modes_apart:
         frame = Frame(frame.generation, Mode.RUN, max(version.epoch for version in frame.held))
     if frame.mode is not domain.mode:
@@ -188,7 +194,7 @@ def decide(domain: Domain, rules: Rules = SOUND) -> Domain:
     if domain.mode is Mode.RUN:
         return domain._replace(committed=max(domain.committed, subtree_minimum(domain)))
     held = subtree_holds(domain, rules)
-    return domain if not held else _running(domain, max(version.epoch for version in held))
+    return domain if not held else resume_at(domain, max(version.epoch for version in held))
 
 
 def neighbours_allow(mine: int, neighbours: Sequence[int]) -> bool:

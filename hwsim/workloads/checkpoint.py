@@ -217,7 +217,8 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
             return
 
     def _record_begun(self, epoch: int) -> None:
-        number = self._number = self._number + 1 if self.params.numbers == "steps" else epoch
+        steps = (self.protocol.numbers or self.params.numbers) == "steps"
+        number = self._number = self._number + 1 if steps else epoch
         if number != epoch:
             self.job.numbers[epoch] = number
         self.world.record("checkpoint_begun", "job", epoch=epoch, detail=None if number == epoch else str(number))
