@@ -103,7 +103,7 @@ def convergence(trace: Trace, conv: Conv) -> Verdict:
     """Judge *conv* on a finite trace, by what recovery hands back, not by what lies on the media.
 
     Holds: from some instant to the end a power loss of everything would hand back at least the checkpoint, and the
-    rule keeps it so: fresh slots under a record, which only a newer record replaces.  Violated: the protocol
+    rule keeps it so: fresh slots under a record, which only a newer record replaces, or versions that a tree keeps.  Violated: the protocol
     acknowledged the checkpoint, and a later recovery handed back an older one, a mix, or nothing.
     Undecided: anything else; so under in-place overwriting every trace that is not violated, for the next
     write can undo what was reached.
@@ -130,7 +130,7 @@ def convergence(trace: Trace, conv: Conv) -> Verdict:
             reached = time_ps
     if reached is None:
         return Verdict(name, Value.UNDECIDED, "not reached when the trace ends")
-    if not _keeps(trace):
+    if not (_keeps(trace) or trace.header.rule == "tree_convergence"):
         return Verdict(name, Value.UNDECIDED, f"reached at {_at(reached)}, but the next write may undo it")
     return Verdict(name, Value.HOLDS, f"reached at {_at(reached)}, and only a newer checkpoint replaces it")
 

@@ -42,8 +42,8 @@ def common_retained(trace: Trace, timeline: Timeline | None = None) -> Verdict:
     """
     name = "common_retained"
     header = trace.header
-    if header.rule == "in_place" or header.rule_params.get("slots") == "in_place":
-        return Verdict(name, Value.HOLDS, f"the rule {header.rule} promises nothing of the kind in place")
+    if header.rule in ("in_place", "bilateral_pairwise") or header.rule_params.get("slots") == "in_place":
+        return Verdict(name, Value.HOLDS, f"the rule {header.rule} promises nothing of the kind")
     claimed = next((record for record in trace if record.event == "epoch_committed"), None)
     if claimed is None:
         return Verdict(name, Value.HOLDS, "nothing was acknowledged")

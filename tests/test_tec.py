@@ -100,6 +100,19 @@ def test_a_small_tree_holds_and_converges(tree: str, crashes: int) -> None:
     assert found.states > 1_000
 
 
+def test_an_epoch_kept_beyond_two_lets_a_domain_run_one_further_ahead_and_loses_nothing() -> None:
+    rules = Rules(kept=3)
+    ahead = prepare(LEAF, rules)
+    assert may_prepare(ahead, rules)
+    assert not may_prepare(ahead)
+    ahead = prepare(ahead, rules)
+    assert not may_prepare(ahead, rules)
+    assert ahead.durable.kept == (Version(0, 0), Version(1, 0), Version(2, 0))
+    for tree, crashes in (("pair", 3), ("path3", 1)):
+        found = explore_tree(tree, Setting(tree, crashes, rules), progress=tree == "pair")
+        assert (found.broken, found.complete) == (None, True)
+
+
 @pytest.mark.parametrize("variant", TREE, ids=lambda variant: variant.name)
 def test_a_broken_variant_is_caught(variant: Variant) -> None:
     found = variant.find()

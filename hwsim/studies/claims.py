@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwsim.errors import UserError
-from hwsim.studies import temporal, witness_search
+from hwsim.studies import agreement, temporal, witness_search
 from hwsim.studies.evidence import Finding, Verdict, together
 
 SOURCE = "arXiv 2603.02603, abstract"
@@ -66,7 +66,11 @@ CLAIMS: Mapping[str, Claim] = {
                     "single-checkpoint trajectory."),
         Claim("C5", "Atomic firmware deployment needs common knowledge of the transition, which messages over "
                     "unreliable links cannot give."),
-        Claim("C6", "A bilateral convergence protocol achieves convergence without a temporal snapshot."),
+        Claim(
+            "C6",
+            "A bilateral convergence protocol achieves convergence without a temporal snapshot.",
+            (agreement.two_kept, agreement.three_kept, agreement.neighbours_alone),
+        ),
     )
 }
 

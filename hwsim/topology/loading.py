@@ -20,6 +20,7 @@ from hwsim.topology.document import Document, key_names, suggest
 from hwsim.topology.hardware import Hardware, HardwareReader
 from hwsim.topology.lines import SECTIONS, CaseLine, Header
 from hwsim.topology.names import Names, check_word
+from hwsim.topology.neighbouring import fit_to_links
 from hwsim.topology.placing import Placer
 from hwsim.topology.profiles import load_profiles
 from hwsim.topology.registries import protocol_kinds, workload_kinds
@@ -142,6 +143,7 @@ class _Loader:
         coordinator, protocol = self._coordinate(protocol, shards, hardware, names, placer)
         if protocol is not None:
             protocol = fit_to_store(document, protocol, shards, hardware, coordinator)
+            protocol = fit_to_links(document, protocol, shards, hardware, names)
         striker = Striker(document, names, hardware)
         faults = striker.faults()
         what_if = striker.what_ifs(header.horizon if header else None, getattr(workload, "interval", None))
