@@ -27,7 +27,9 @@ Source: a design of this project.  Tree two-phase commit whose votes cannot be n
 operating systems", 1978); Koo and Toueg, Checkpointing and Rollback-Recovery for Distributed Systems, IEEE TSE 1987.
 
 Not modelled: another tree when an edge is cut; the time that deletes take; application messages that cross domains
-(they must carry the number, and a domain in an older checkpoint delays them).
+(they must carry the number, and a domain in an older checkpoint delays them); a root that
+resumes in one generation while another is begun already (the job waits for the newest; the rules allow it, and
+`hwsim.bilateral.tec_model` searches it).
 """
 
 from __future__ import annotations
@@ -89,6 +91,7 @@ class TreeConvergence(Protocol, kind="tree_convergence"):
         self._unknown: dict[int, set[str]] = {}  # checkpoint begun -> domains that do not know that it is committed
         self._claimed: set[int] = set()
         self._told: Callable[[], None] | None = None
+        self._awaited = 0  # the generation in which a recovery must end
         sites = sites_of(job)
         graph = spanning.graph_of(sites, ((name, other) for name, site in sites.items() for other in site.links))
         self.parents = spanning.spanning_tree(graph, params.root or spanning.centre(graph))
@@ -148,16 +151,15 @@ class TreeConvergence(Protocol, kind="tree_convergence"):
             member.left.clear()
 
     def confer(self, told: Callable[[], None]) -> None:
-        """Whoever crashed enters a new generation; the root calls *told* once it knows what all hold."""
+        """Whoever crashed enters a new generation; *told* is called once the root knows, in it, what all hold."""
         self._told = told
         crashed = [member for member in self.members.values() if member.crashed]
-        for member in crashed or [self.root]:
-            member.reboot()
+        self._awaited = max(member.reboot() for member in crashed or [self.root])
 
     def root_has_heard_all(self) -> None:
-        """The root, recovering, knows what the whole tree holds."""
-        told, self._told = self._told, None
-        if told is not None:
+        """The root, recovering, knows what the whole tree holds; in an older generation than was begun that is void."""
+        if self._told is not None and self.root.domain.durable.generation >= self._awaited:
+            told, self._told = self._told, None
             told()
 
     def resume(self, handed: Handed) -> None:
@@ -311,12 +313,13 @@ class Member:
         self._said = dict.fromkeys(self.neighbours)
         self.heard = dict.fromkeys(self.neighbours, 0)
 
-    def reboot(self) -> None:
-        """Its processes run again: recover in a new generation."""
+    def reboot(self) -> int:
+        """Its processes run again: recover in a new generation, which is returned."""
         self.crashed = False
         rules = self.protocol.rules
         kept = (self._register.value if self._register is not None else 0) if rules.durable_generation else 0
         self._enter(kept + 1, lambda: None)
+        return kept + 1
 
     def _enter(self, generation: int, then: Callable[[], None]) -> None:
         """Write the new generation down, then recover in it."""
