@@ -103,8 +103,8 @@ def convergence(trace: Trace, conv: Conv) -> Verdict:
     """Judge *conv* on a finite trace, by what recovery hands back, not by what lies on the media.
 
     Holds: from some instant to the end a power loss of everything would hand back at least the checkpoint, and the
-    rule keeps it so: fresh slots under a record, which only a newer record replaces, or versions that a tree keeps.  Violated: the protocol
-    acknowledged the checkpoint, and a later recovery handed back an older one, a mix, or nothing.
+    rule keeps it so: fresh slots under a record, which only a newer record replaces, or versions that a tree keeps.
+    Violated: the protocol acknowledged the checkpoint, and a later recovery handed back an older one, a mix, or nothing.
     Undecided: anything else; so under in-place overwriting every trace that is not violated, for the next
     write can undo what was reached.
     Leaves unverified: fairness, executions other than this one, and losses of media.

@@ -90,8 +90,8 @@ def adopted_with_neighbours(trace: Trace) -> Verdict:
             continue
         count += 1
         for domain in (record.subject, *neighbours.get(record.subject, ())):
-            for part in parts[domain]:
-                if max(held[part].values(), default=0) < (record.epoch or 0):
+            for own in parts[domain]:
+                if max(held[own].values(), default=0) < (record.epoch or 0):
                     detail = f"{record.subject} adopts checkpoint {record.epoch} at {as_seconds(record.time_ps)}"
                     return Verdict(name, Value.VIOLATED, f"{detail}, and {domain} does not hold it", (record,))
     return Verdict(name, Value.HOLDS, f"{count} adoptions, each of what all neighbours held")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import test_chandy_lamport
 import test_manifest_copies
 import test_memory_replicas
 import test_two_phase
 import test_two_versions
-from builders import abstract, load_kinds
+from builders import abstract, fault, load_kinds
+from converging import linked
 from sweeping import mutated, outcomes, unsafe
 
 from hwsim.checkers import check_all
+from hwsim.converging import adopted_with_neighbours
 from hwsim.outcomes import Outcome
 from hwsim.protocol import Protocol
 from hwsim.simulation import simulate
@@ -33,6 +37,24 @@ def late() -> Topology:
     return abstract(4, LONG, horizon="60s", protocol=MANIFEST, workload={"in_flight": {"max": 3}})
 
 
+def tree(**rest: Any) -> Topology:
+    """Two domains far apart: the root is slow to save, the other is slow to hear."""
+    crashes = [
+        fault("power_loss", [("d1",)], name=f"c{n}", at=at, restore_after="20ms")
+        for n, at in enumerate(rest.pop("crashes", ("3.1s", "12.3s")))
+    ]
+    link = {"delay": "400ms", **rest.pop("link", {})}
+    return linked(
+        2, "line", slow={0: {"constant": "300ms"}, 1: {"constant": "10ms"}}, link=link, faults=crashes, horizon="16s",
+        protocol={"root": "d0", **rest.pop("protocol", {})}, workload={"interval": "3s", "first": "10ms"},
+    )  # fmt: skip
+
+
+# an old report comes once more, behind one that is said again while the answer to it is under way
+REPLAY = {"script": [{"nth": 14, "way": "reverse", "do": "replay", "of": 12}]}
+FAR_END_LATE = linked(3, "line", slow={2: {"constant": "2500ms"}}, workload={"in_flight": {"max": 5}}, horizon="20s")
+
+
 # (kind, mutation) -> the world in which it is looked for, and the crash case that shows it
 WORLDS: dict[tuple[str, str], tuple[Topology, int]] = {
     **{("chandy_lamport", name): (test_chandy_lamport.made(), 0) for name in (
@@ -51,7 +73,15 @@ WORLDS: dict[tuple[str, str], tuple[Topology, int]] = {
     ("two_versions", "one_slot"): (test_two_versions.made(faults=False), 0),
     ("two_versions", "wait_skipped"): (test_two_versions.made(faults=False, persist=LONG), 0),
     ("two_versions", "acknowledged_early"): (test_two_versions.made(faults=False), 0),
+    ("tree_convergence", "label_ignored"): (tree(crashes=("3.1s", "4.3s")), 0),
+    ("tree_convergence", "generation_ignored"): (tree(link=REPLAY, protocol={"resend": "100ms"}), 0),
+    ("tree_convergence", "generation_volatile"): (tree(crashes=("3.5s", "9.5s")), 0),
+    ("tree_convergence", "one_slot"): (linked(3, "line", horizon="20s"), 0),
+    ("tree_convergence", "report_confused"): (tree(protocol={"resend": "50ms"}), 0),
+    **{("tree_convergence", name): (FAR_END_LATE, 0) for name in ("wait_skipped", "neighbours_only")},
 }  # fmt: skip
+# it mixes as it is, so what is caught of these is what a checker says
+PAIRWISE = ("wait_skipped", "told_before_flush", "busy_skipped")
 ELSEWHERE = {("memory_replicas", "stored_one_dropped"), ("memory_replicas", "replicas_not_restored")}
 
 
@@ -89,12 +119,20 @@ def test_copies_that_no_recovery_puts_back_are_missed_by_the_next_crash() -> Non
     assert (sound, broken) == ([1, 1], [1, 0])
 
 
+@pytest.mark.parametrize("name", PAIRWISE)
+def test_an_adoption_too_early_is_caught_by_what_neighbours_hold(name: str) -> None:
+    topology = linked(4, "ring", "bilateral_pairwise", horizon="20s")
+    assert adopted_with_neighbours(simulate(topology)).value is Value.HOLDS
+    assert adopted_with_neighbours(mutated(topology, name)).value is Value.VIOLATED
+
+
 def test_no_mutation_is_left_out() -> None:
     load_kinds()
     registered = {(kind, name) for kind, protocol in Protocol.registry.items() for name in protocol.MUTATIONS}
     explored = {(kind, name) for kind, name in registered if kind in ("in_place", "manifest")}  # see test_explore
-    assert set(WORLDS) | ELSEWHERE <= registered
-    assert registered <= set(WORLDS) | ELSEWHERE | explored
+    elsewhere = ELSEWHERE | {("bilateral_pairwise", name) for name in PAIRWISE}
+    assert set(WORLDS) | elsewhere <= registered
+    assert registered <= set(WORLDS) | elsewhere | explored
     for protocol in Protocol.registry.values():
         assert len(protocol.MUTATIONS) >= 2
         assert all(

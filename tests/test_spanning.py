@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import given
@@ -45,7 +45,7 @@ def test_a_tree_has_the_reached_domains_each_as_near_as_can_be(links: list[tuple
 @pytest.mark.parametrize("count", range(2, 9))
 def test_the_centre_of_a_path_halves_it(count: int) -> None:
     names = [f"d{i}" for i in range(count)]
-    graph = graph_of(names, list(zip(names, names[1:], strict=False)))
+    graph = graph_of(names, pairwise(names))
     assert max(distances(graph, centre(graph)).values()) == count // 2  # ceil of the diameter, count - 1, by 2
 
 

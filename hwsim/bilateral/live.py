@@ -118,12 +118,12 @@ class BilateralLink:
         return allot
 
     def memory(self, end: str, key: str, size_bytes: int) -> NvRegister:
-        """A register of its own in the memory of *end*, for whoever works beside the link; see to its power yourself."""
+        """A register in the memory of *end*, for whoever works beside the link and sees to its power."""
         device = self.world.domains[end]
         return self._allot(device)(key, size_bytes, 0)
 
     def listen(self, end: str, ethertype: int, receive: Callable[[bytes], None]) -> None:
-        """From now on *receive* gets the frames of another *ethertype* that arrive at *end*; for a link that started."""
+        """From now on *receive* gets the frames of another *ethertype* that arrive at *end*; call it after `start`."""
         other = self.b if end == self.a else self.a
         own, mark = self.channel.wires[other].receive, ethertype.to_bytes(2, "big")
 

@@ -85,7 +85,7 @@ class Rules:
     generations_in_frames: bool = True
     durable_generation: bool = True
     kept: int = KEPT
-    waits_for_commit: bool = True  # prepare d+1 only when d is known to be committed (or d-1 with three kept, and so on)
+    waits_for_commit: bool = True  # prepare d+1 only when d is known to be committed (with three kept: d-1)
     modes_apart: bool = True  # a report of what is held is no report of running
 
 

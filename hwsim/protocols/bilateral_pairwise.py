@@ -52,10 +52,10 @@ class BilateralPairwiseParams(Params):
     )
     answer: Literal["cross", "accept"] = Field(
         default="cross",
-        description="cross: who was offered a checkpoint too early offers it in turn once it has it (4 frames a link, no "
-        "wait); accept: it takes the next repetition of the offer (3 frames, those repetitions, and the wait for one)",
+        description="cross: who was offered a checkpoint too early offers it in turn once it has it (4 frames a link, "
+        "no wait); accept: it takes the next repetition of the offer (3 frames, those repetitions, and the wait for one)",
     )
-    retry_after: Duration = Field(default=10**12, gt=0, description="from a failed save to the next attempt; default: 1s")
+    retry_after: Duration = Field(default=10**12, gt=0, description="from a failed save to the next try; default: 1s")
 
 
 class BilateralPairwise(Protocol, kind="bilateral_pairwise"):
@@ -121,6 +121,7 @@ class Member:
         self.number = number
         self.held = 0  # the newest checkpoint that is durable here
         self.adopted = 0
+        self.waiting: set[int] = set()  # newer ones that are durable here and not adopted
         self.left: dict[int, int] = {}  # checkpoint -> parts not yet durable
         self.known: dict[str, int] = dict.fromkeys(site.links, 0)  # neighbour -> the newest that it is known to hold
         self.told: dict[str, int] = dict.fromkeys(site.links, 0)  # neighbour -> the newest that a round told it of
@@ -145,6 +146,7 @@ class Member:
     def hold(self, epoch: int) -> None:
         """Checkpoint *epoch* is durable here: tell the neighbours."""
         self.held = max(self.held, epoch)
+        self.waiting.add(epoch)
         for other in self.site.links:
             self.offer(other)
         self.look()
@@ -181,13 +183,15 @@ class Member:
 
     def look(self) -> None:
         """Adopt what is held here and, as far as is known, by every neighbour."""
-        epoch = min([self.held, *self.known.values()])
-        if epoch > self.adopted:
-            self.adopt(epoch)
+        known = min(self.known.values(), default=self.held)
+        ready = [epoch for epoch in self.waiting if epoch <= known]
+        if ready:
+            self.adopt(max(ready))
 
     def adopt(self, epoch: int) -> None:
         """The file of *epoch* takes the name of the older ones."""
         self.adopted = epoch
+        self.waiting = {other for other in self.waiting if other > epoch}
         for placed in self.site.parts:
             holdings = self.job.world.holdings
             for slot in sorted(holdings.slots(placed.name), key=int):
@@ -206,7 +210,7 @@ class Member:
         return min(set.intersection(*whole), default=0)
 
     def resume(self, epoch: int | None) -> None:
-        """Its processes run again: go on from what has the name here (or from *epoch*), and delete what waited for it."""
+        """Its processes run again: go on from what has the name here (or from *epoch*), and delete what waited."""
         holdings = self.job.world.holdings
         self.adopted = self._named() if epoch is None else epoch
         for placed in self.site.parts:
@@ -214,6 +218,7 @@ class Member:
                 if int(slot) > self.adopted:
                     holdings.erase(placed.device, placed.name, slot)
         self.held = self.adopted
+        self.waiting.clear()
 
 
 class Ends(Application):
@@ -273,11 +278,11 @@ class _WaitSkipped(BilateralPairwise):
 
 class _Alone(Member):
     def look(self) -> None:
-        if self.held > self.adopted:
-            self.adopt(self.held)
+        if self.waiting:
+            self.adopt(max(self.waiting))
 
 
-@mutation(BilateralPairwise, "told_before_flush", "a domain tells its neighbours of a checkpoint that is not durable yet")
+@mutation(BilateralPairwise, "told_before_flush", "a domain tells neighbours of a checkpoint that is not durable yet")
 class _ToldBeforeFlush(BilateralPairwise):
     def _member(self, site: Site, number: int) -> Member:
         return _Hasty(self, site, number)

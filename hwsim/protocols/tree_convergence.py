@@ -67,10 +67,10 @@ class TreeConvergenceParams(Params):
     kind: Literal["tree_convergence"] = Field(
         default="tree_convergence", description="a tree of bilateral links commits what all domains hold"
     )
-    root: str | None = Field(default=None, description="domain at the root of the tree; default: the centre of the links")
+    root: str | None = Field(default=None, description="domain at the root of the tree; default: the centre")
     keep: int = Field(default=tec.KEPT, ge=2, le=snapshots.MOST_KEPT, description="versions that each domain keeps")
     resend: Duration = Field(default=10**12, gt=0, description="until something unanswered is said again; default: 1s")
-    retry_after: Duration = Field(default=10**12, gt=0, description="from a failed save to the next attempt; default: 1s")
+    retry_after: Duration = Field(default=10**12, gt=0, description="from a failed save to the next try; default: 1s")
 
 
 class TreeConvergence(Protocol, kind="tree_convergence"):
@@ -300,9 +300,9 @@ class Member:
         self._entering = False
         self._inbox.clear()
         self._forget()
-        if self._register is not None and device == self._register_in:
-            if POWER in self.world.domains[device].CRASHES.get(crash_kind, ()):
-                self._register.lose_power()
+        power = POWER in self.world.domains[device].CRASHES.get(crash_kind, ())
+        if power and self._register is not None and device == self._register_in:
+            self._register.lose_power()
 
     def _restored(self, device: str) -> None:
         if self._register is not None and device == self._register_in:
@@ -375,8 +375,8 @@ class Member:
         frame = self._whole(sender, snapshot)
         if frame is None:
             return
-        upward = sender != self.parent
-        self._record("delivered", self.site.host, sender, frame, _word(frame, upward, fresh=self.domain.mode is Mode.REC))
+        word = _word(frame, sender != self.parent, fresh=self.domain.mode is Mode.REC)
+        self._record("delivered", self.site.host, sender, frame, word)
         self._take(sender, frame)
 
     def _whole(self, sender: str, snapshot: Snapshot) -> Frame | None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import product
 from math import factorial
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,8 @@ def world(
 
 def _converged(trace: Trace) -> tuple[list[int], list[int]]:
     """The acknowledged checkpoints for which Conv holds, and those of them at which Snap held at some instant."""
-    from hwsim.checkers import Conv, Value, convergence, snapshots
+    from hwsim.checkers import Conv, convergence, snapshots
+    from hwsim.verdicts import Value
 
     acknowledged = sorted({record.epoch for record in trace if record.event == "epoch_committed" and record.epoch})
     held = [e for e in acknowledged if convergence(trace, Conv(trace.header.rule, e)).value is Value.HOLDS]
@@ -76,8 +76,8 @@ def _tree(name: str, keep: int, reading: str, full: bool, *, expected_snaps: int
                  expected_snaps, n=len(held), how="enumerated"),
     )  # fmt: skip
     because = (
-        f"four domains with lags of {', '.join(_LAGS)} on a line, {keep} versions kept: {len(held)} checkpoints converge, "
-        f"and for {len(with_snap)} of them there is an instant at which all domains are at it"
+        f"four domains with lags of {', '.join(_LAGS)} on a line, {keep} versions kept: {len(held)} checkpoints "
+        f"converge, and for {len(with_snap)} of them there is an instant at which all domains are at it"
     )
     verdict = Verdict.SUPPORTED if held and not with_snap else Verdict.REFUTED
     return Finding(name, reading, unless_contradicted(verdict, evidence), because, evidence)
@@ -107,8 +107,8 @@ def neighbours_alone(full: bool) -> Finding:
                         expected, se=result["recovered"]["se"], n=result["checkpoints"]["begun"])  # fmt: skip
     verdict = Verdict.REFUTED if mixed > 0 else Verdict.SUPPORTED
     because = (
-        "16 domains on a ring, each adopting what both neighbours are known to have: no checkpoint is handed back to all "
-        "from some instant on, for the next adoption mixes again"
+        "16 domains on a ring, each adopting what both neighbours are known to have: no checkpoint is handed back to "
+        "all from some instant on, for the next adoption mixes again"
     )
     return Finding("C6.c", "bilateral links alone", unless_contradicted(verdict, [evidence]), because, (evidence,))
 
@@ -130,7 +130,7 @@ def ring_window(domains: int) -> Fraction:
 def _rings_without_three(n: int) -> list[int]:
     """How many rings of n bits have k ones and no three ones in a row, for each k."""
     counts = [0] * (n + 1)
-    for first in product((0, 1), repeat=2):
+    for first in ((0, 0), (0, 1), (1, 0), (1, 1)):
         # (the last two bits) -> how many strings, by their ones; closed into a ring at the end
         ways: dict[tuple[int, int], dict[int, int]] = {first: {sum(first): 1}}
         for _ in range(n - 2):

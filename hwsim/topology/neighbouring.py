@@ -38,9 +38,8 @@ def fit_to_links(
         reached = spanning.distances(graph, domains[0])
         apart = next((domain for domain in domains if domain not in reached), None)
         if apart is not None or not bilateral:
-            problem = (
-                f"no bilateral links lead from '{domains[0]}' to '{apart}'" if bilateral else "there is no bilateral link"
-            )
+            problem = f"no bilateral links lead from '{domains[0]}' to '{apart}'"
+            problem = problem if bilateral else "there is no bilateral link"
             remedy = "write links that join all domains, with kind: bilateral, such as spread: line"
             document.wrong(("protocol",), problem, remedy, key=True)
     wanted: str | None = getattr(protocol, "root", None)
