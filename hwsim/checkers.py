@@ -104,7 +104,7 @@ def convergence(trace: Trace, conv: Conv) -> Verdict:
 
     Holds: from some instant to the end a power loss of everything would hand back at least the checkpoint, and the
     rule keeps it so: fresh slots under a record, which only a newer record replaces, or versions that a tree keeps.
-    Violated: the protocol acknowledged the checkpoint, and a later recovery handed back an older one, a mix, or nothing.
+    Violated: the protocol acknowledged the checkpoint, and a later recovery handed back an older one, a mix or nothing.
     Undecided: anything else; so under in-place overwriting every trace that is not violated, for the next
     write can undo what was reached.
     Leaves unverified: fairness, executions other than this one, and losses of media.

@@ -109,3 +109,11 @@ def test_a_prefix_study_that_is_shown_a_torn_protocol_says_so(monkeypatch: pytes
 
     monkeypatch.setattr(temporal, "run", in_place)
     assert temporal.c2_recovered(False).verdict is U
+
+
+def test_c6_depends_on_how_far_domains_may_run_ahead() -> None:
+    judged = claims.run(["C6"])["claims"]["C6"]
+    assert judged["verdict"] == C
+    assert [finding["verdict"] for finding in judged["findings"]] == [R, S, R]
+    assert all(item["agrees"] for finding in judged["findings"] for item in finding["evidence"])
+    assert judged["findings"][0]["evidence"][0]["n"] > 5

@@ -52,8 +52,8 @@ class BilateralPairwiseParams(Params):
     )
     answer: Literal["cross", "accept"] = Field(
         default="cross",
-        description="cross: who was offered a checkpoint too early offers it in turn once it has it (4 frames a link, "
-        "no wait); accept: it takes the next repetition of the offer (3 frames, those repetitions, and the wait for one)",
+        description="cross: who was offered a checkpoint too early offers it in turn once it has it (4 frames a "
+        "link, no wait); accept: it takes the next repetition of the offer (3 frames, the repetitions, and a wait)",
     )
     retry_after: Duration = Field(default=10**12, gt=0, description="from a failed save to the next try; default: 1s")
 
