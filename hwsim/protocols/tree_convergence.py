@@ -504,17 +504,19 @@ def _word(frame: Frame, upward: bool, *, fresh: bool) -> str:
     return "up" if upward else "resume" if fresh else "down"
 
 
-@mutation(TreeConvergence, "label_ignored", "a recovery compares numbers, whatever generation a version is of")
+@mutation(TreeConvergence, "label_ignored", "a recovery compares numbers, whatever generation a version is of",
+          "a second crash, of a domain that has not heard where the others went on: links that take long")  # fmt: skip
 class _LabelIgnored(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"labels": False}
 
 
-@mutation(TreeConvergence, "generation_ignored", "frames of an older generation are acted on")
+@mutation(TreeConvergence, "generation_ignored", "frames of an older generation are acted on",
+          "a frame that comes again later, out of its order: a scripted replay")  # fmt: skip
 class _GenerationIgnored(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"generations_in_frames": False}
 
 
-@mutation(TreeConvergence, "generation_volatile", "a crash takes the generation")
+@mutation(TreeConvergence, "generation_volatile", "a crash takes the generation", "two crashes of one domain")
 class _GenerationVolatile(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"durable_generation": False}
 
@@ -524,17 +526,20 @@ class _OneSlot(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"kept": 1}
 
 
-@mutation(TreeConvergence, "wait_skipped", "a domain goes on before it knows that its last version is committed")
+@mutation(TreeConvergence, "wait_skipped", "a domain goes on before it knows that its last version is committed",
+          "in_flight of more than one, and a domain that lags by so much")  # fmt: skip
 class _WaitSkipped(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"waits_for_commit": False}
 
 
-@mutation(TreeConvergence, "report_confused", "a report of what is held counts as one of how far a subtree is")
+@mutation(TreeConvergence, "report_confused", "a report of what is held counts as one of how far a subtree is",
+          "a report said again while its answer is under way: resend shorter than the way there and back")  # fmt: skip
 class _ReportConfused(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"modes_apart": False}
 
 
-@mutation(TreeConvergence, "neighbours_only", "a domain goes on, and is reported, by what its neighbours hold alone")
+@mutation(TreeConvergence, "neighbours_only", "a domain goes on, and is reported, by what its neighbours hold alone",
+          "a tree of height 2 or more")  # fmt: skip
 class _NeighboursOnly(TreeConvergence):
     def may_prepare(self, member: Member) -> bool:
         heard = [member.heard[name] for name in member.neighbours]
