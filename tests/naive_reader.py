@@ -113,7 +113,10 @@ def naive(
                 return Handed("refused")
             loads.append(right[0])
         return judge(loads)
-    if rule == "in_place" and params.get("slots") == "fresh":
+    if rule == "tree_convergence":
+        own = [{c for (part, _), c in lies.items() if part in names and c > 0} for names in shards.values()]
+        return Handed("whole", max([0, *set.intersection(*own)]))
+    if rule == "bilateral_pairwise" or (rule == "in_place" and params.get("slots") == "fresh"):
         numbers = sorted({slot for part, slot in lies if part.startswith("shard")}, key=int)
         found = [[c for slot in numbers if (c := first(s, slot)) >= 0] for s in shards]
         return judge([whole[0] if whole else 0 for whole in found])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import builders
+import crash_oracle
 import pytest
 from converging import SHAPES, linked
 from sweeping import handed_back, outcomes, unsafe
@@ -16,6 +17,9 @@ from sweeping import handed_back, outcomes, unsafe
 from hwsim.bilateral import spanning
 from hwsim.checkers import Held, check_all, held_at
 from hwsim.converging import committed_is_held, generations_rise
+from hwsim.crash_sweep import sweep_strike
+from hwsim.crash_timeline import Timeline
+from hwsim.instants import AllInstants
 from hwsim.outcomes import Handed, Outcome
 from hwsim.simulation import simulate
 from hwsim.topology import load
@@ -248,6 +252,33 @@ def test_nodes_with_real_drives_recover_in_common(tmp_path: Path) -> None:
     assert sum(row.event == "epoch_committed" for row in trace) >= 5
     assert {row.subject for row in trace if row.event == "sent"} == {f"node{n}/host" for n in range(3)}
     assert {row.slot for row in trace if row.event == "persisted"} == {"0", "1"}
+
+
+@pytest.mark.parametrize("kind", ["tree_convergence", "bilateral_pairwise"])
+def test_the_sweep_equals_judging_every_instant(kind: str) -> None:
+    faults = [builders.fault("power_loss", [(f"d{i}",)], name=f"f{i}", every=every, restore_after="20ms")
+              for i, every in enumerate(("2.137s", "3.071s"))]  # fmt: skip
+    trace = simulate(linked(3, "line", kind, link={"delay": "7ms"}, faults=faults, horizon="7s"))
+    header = trace.header
+    strike = header.crashes[0].strikes[0]
+    tally = sweep_strike(Timeline(trace), strike, AllInstants(header.warm_up_ps, header.horizon_ps))
+    judged = crash_oracle.shares(trace, strike, header.warm_up_ps, header.horizon_ps)
+    for name in ("raw", "worst", "best"):
+        found = {str(key): weight for key, weight in getattr(tally, name).items()}
+        assert found == {str(key): weight for key, weight in judged[name].items()}
+
+
+def test_nodes_whose_drives_lie_are_judged_alike_instant_by_instant(tmp_path: Path) -> None:
+    path = tmp_path / "machines.yaml"
+    path.write_text(MACHINES.replace("horizon: 4min", "horizon: 35s").replace("sync: flush", "sync: none"))
+    trace = simulate(load(path, ["faults=[]", "nodes.node.count=2", "protocol.root=node1"]))
+    header = trace.header
+    strike = header.crashes[0].strikes[0]
+    tally = sweep_strike(Timeline(trace), strike, AllInstants(header.warm_up_ps, header.horizon_ps))
+    judged = crash_oracle.shares(trace, strike, header.warm_up_ps, header.horizon_ps)
+    assert {str(k): w for k, w in tally.worst.items()} == {str(k): w for k, w in judged["worst"].items()}
+    assert unsafe(trace) > 0
+    assert committed_is_held(trace).value is Value.VIOLATED, "nothing was flushed when it was acknowledged"
 
 
 def test_checkers_reject_what_is_claimed_and_not_so() -> None:

@@ -111,6 +111,11 @@ class Wire:
         return {"sent": self.sent, "delivered": self.delivered, "dropped": dict(sorted(self.dropped.items())),
                 "faults": dict(sorted(self.faults.items()))}
 
+    def under_way(self) -> tuple[tuple[int, str, bytes], ...]:
+        """The frames on the line: time until each arrives (ps), what the wire did to it, its octets."""
+        now: int = self.channel.env.now  # type: ignore[assignment]
+        return tuple((at - now, note, octets) for at, _, octets, note in self._under_way)
+
     # faults
 
     def _send_with_faults(self, octets: bytes) -> None:

@@ -176,6 +176,12 @@ class Endpoint:
         """The table's state."""
         return state_of(self.register, self.volatile, writing=self._writing)
 
+    def moment(self) -> tuple[object, ...]:
+        """All that decides how it goes on, as plain data; times counted from now."""
+        due = None if self._timer is None else self._due - int(self.env.now)
+        writes = self._write_named if self._writing else None
+        return (self._stored, self.volatile, self.up, self.carrier, writes, self._echo, due)
+
     # crashes and the link
 
     def boot(self) -> None:

@@ -132,6 +132,12 @@ class BilateralLink:
 
         self.channel.wires[other].receive = sort
 
+    def moment(self) -> tuple[object, ...]:
+        """All that decides how it goes on, as plain data; times counted from now."""
+        wires = tuple(wire.under_way() for wire in self.channel.wires.values())
+        ends = tuple(endpoint.moment() for endpoint in self.endpoints.values())
+        return (self.channel.up, tuple(sorted(self.channel.dark)), wires, ends)
+
     # faults
 
     def take_down(self) -> None:

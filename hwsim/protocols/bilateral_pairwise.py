@@ -105,6 +105,10 @@ class BilateralPairwise(Protocol, kind="bilateral_pairwise"):
         for member in self.members.values():
             member.left.clear()
 
+    def kept(self) -> object:
+        members = tuple(member.moment() for member in self.members.values())
+        return (members, tuple(link.moment() for link in self.job.links.values()))
+
     def resume(self, handed: Handed) -> None:
         """Each domain goes on from what it has adopted; a newer file that waited for its name is deleted."""
         for member in self.members.values():
@@ -126,6 +130,11 @@ class Member:
         self.known: dict[str, int] = dict.fromkeys(site.links, 0)  # neighbour -> the newest that it is known to hold
         self.told: dict[str, int] = dict.fromkeys(site.links, 0)  # neighbour -> the newest that a round told it of
         self.ends: dict[str, Endpoint] = {}
+
+    def moment(self) -> tuple[object, ...]:
+        """All that decides how it goes on, but for its files and its links, as plain data."""
+        knows = (sorted(self.known.items()), sorted(self.told.items()))
+        return (self.held, sorted(self.waiting), self.adopted, *knows)
 
     def save(self, placed: Placed, epoch: int, from_host: bool) -> None:
         """Write a part beside what has its name."""

@@ -150,6 +150,10 @@ class TreeConvergence(Protocol, kind="tree_convergence"):
             member.wanted.clear()
             member.left.clear()
 
+    def kept(self) -> object:
+        members = tuple(member.moment() for member in self.members.values())
+        return (self._number, members, tuple(link.moment() for link in self.job.links.values()))
+
     def confer(self, told: Callable[[], None]) -> None:
         """Whoever crashed enters a new generation; *told* is called once the root knows, in it, what all hold."""
         self._told = told
@@ -215,6 +219,15 @@ class Member:
 
     def __repr__(self) -> str:
         return f"Member({self.site.name!r})"
+
+    def moment(self) -> tuple[object, ...]:
+        """All that decides how it goes on, but for its files, as plain data; times counted from now."""
+        return (
+            self.domain, self.crashed, self._entering, tuple(self._inbox), sorted(self._labels.items()),
+            sorted(self._said.items()), sorted(self.heard.items()), sorted(self._halves.items()),
+            None if self._register is None else self._register.value,
+            self._timing and self._last_said - int(self.world.env.now),
+        )  # fmt: skip
 
     def find_children(self, members: Mapping[str, Member]) -> None:
         """The tree is known: look down."""
