@@ -180,6 +180,46 @@ def _mutations(topology: Topology, budget: int, jobs: int | None, chosen: Format
     return 0 if all(one["caught_by"] is not None for one in tried) else 1
 
 
+@app.command(rich_help_panel=EVERYDAY)
+def compare(
+    topology: TopologyArgument,
+    protocols: Annotated[
+        str, typer.Option("--protocols", metavar="all|A,B", help="Which of them, with commas between.")
+    ] = "all",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any of them has an unsafe outcome.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to write [default: hwsim-out/NAME-compare-SEED].")
+    ] = None,
+    seed: SeedOption = None,
+    changes: SetOption = None,
+    format_: FormatOption = Format.text,
+    json: JsonOption = False,
+) -> int:
+    """Put commit protocols side by side on one topology: what each risks, what it costs, what stops it."""
+    from hwsim import examples, output
+    from hwsim.report import comparison
+    from hwsim.studies.comparison import compare as compared
+
+    chosen = Format.json if json else format_
+    path = examples.find(topology)
+    wanted = [name.strip() for name in protocols.split(",") if name.strip()]
+    with progress() as say:
+        found = compared(path, changes or [], seed, protocols=wanted, say=say)
+    folder = out or output.default_folder(f"{found.topology.name}-compare", found.topology.seed)
+    with output.staged(folder) as scratch:
+        output.write_comparison(scratch, found.result)
+    match chosen:
+        case Format.json:
+            sys.stdout.write(output.to_json(found.result))
+        case Format.markdown:
+            print(comparison.markdown(found.result), end="\n\n")
+        case Format.text:
+            print(comparison.text(found.result), end="\n\n")
+    if chosen is not Format.json:
+        print(f"{folder}/")
+    return 1 if strict and not found.all_safe else 0
+
+
 @app.command(rich_help_panel=FILES)
 def replay(
     reproducer: Annotated[Path, typer.Argument(metavar="REPRODUCER", help="A file that explore wrote.")],

@@ -138,6 +138,14 @@ def write_exploration(scratch: Path, result: Mapping[str, Any], reproducers: Seq
     return names
 
 
+def write_comparison(scratch: Path, result: Mapping[str, Any]) -> None:
+    """Write the files of a comparison of protocols into *scratch*."""
+    from hwsim.report import comparison
+
+    comparison.write(scratch / REPORT, result)
+    (scratch / RESULT).write_text(to_json(result), encoding="utf-8")
+
+
 def to_json(result: Mapping[str, Any]) -> str:
     """The text of result.json: two runs that agree give the same bytes, but for the wall clock."""
     return json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -327,6 +327,47 @@ def pipes(figures: Mapping[str, Mapping[str, Any]], horizon_s: float, most: int 
     return {"data": data, "layout": layout}
 
 
+def trade_off(protocols: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """What each protocol costs against what it risks: a disc each, the larger the more messages a checkpoint takes.
+
+    *protocols* maps a name to its figures, as a comparison has them; those that acknowledged nothing are left out.
+    Where discs lie upon each other the smaller are in front, and all names stand beside them.
+    """
+    found = {name: one for name, one in protocols.items() if one["checkpoints"]["commit_latency_s"]}
+    latencies = {name: one["checkpoints"]["commit_latency_s"]["mean"] for name, one in found.items()}
+    right = max(latencies.values(), default=0.0) or 1.0
+    unit, span_ps = time_unit(round(right * _PS))
+    most = max((one["messages_per_checkpoint"] for one in found.values()), default=0.0) or 1.0
+    top = 100 * max((one["recovered"]["unsafe_share"] for one in found.values()), default=0.0) or 1.0
+    labels: dict[tuple[int, int], list[str]] = {}
+    data: list[Figure] = []
+    for name, one in sorted(found.items(), key=lambda item: -item[1]["messages_per_checkpoint"]):
+        unsafe, messages = one["recovered"]["unsafe_share"], one["messages_per_checkpoint"]
+        spot = round(10 * latencies[name] / right), round(10 * 100 * unsafe / top)
+        labels.setdefault(spot, []).append(name)
+        data.append(
+            {
+                "type": "scatter", "mode": "markers+text", "name": name, "text": labels[spot], "showlegend": False,
+                "x": [_round(latencies[name] * _PS / span_ps)], "y": [_round(100 * unsafe)],
+                "textposition": "middle left" if 2 * latencies[name] > right else "middle right", "cliponaxis": False,
+                "marker": {"size": 12 + 24 * (messages / most) ** 0.5, "opacity": 0.7,
+                           "symbol": "x" if unsafe else "circle", "color": _ALARM if unsafe else _GOOD},
+                "hovertemplate": f"{name}: {words.duration(latencies[name])} to the acknowledgement, recovery unsafe "
+                f"{words.percent(unsafe)}, {messages:.4g} messages<extra></extra>",
+            }
+        )  # fmt: skip
+    for point in data:
+        names = sorted(point["text"])
+        lines = [", ".join(names[i : i + 4]) for i in range(0, len(names), 4)]
+        point["text"] = [f"  {',<br>  '.join(lines)}  " if point["name"] == point["text"][0] else ""]
+    layout = base_layout(420)
+    reach = [0, _round(1.15 * right * _PS / span_ps)]
+    layout["xaxis"] = base_axis(f"from begin to acknowledged, on average, {unit}", range=reach)
+    height = [_round(-0.1 * top), _round(min(1.3 * top, 106))]
+    layout["yaxis"] = base_axis("recovery unsafe, % of the time", range=height)
+    return {"data": data, "layout": layout}
+
+
 def time_unit(span_ps: int) -> tuple[str, int]:
     """The unit that suits an axis of this length, and its picoseconds."""
     for name, length in (("days", 86400 * _PS), ("hours", 3600 * _PS), ("minutes", 60 * _PS), ("s", _PS),
