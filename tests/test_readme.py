@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 from hwsim import examples
 from hwsim.answers import answer
 from hwsim.explore import explore
+from hwsim.report import comparison as side_by_side
 from hwsim.report import exploration
 from hwsim.report.summary import text
+from hwsim.studies.comparison import compare
 from hwsim.studies.sweeps.loading import load as load_study
 from hwsim.topology import load, load_cases
 
@@ -33,6 +36,16 @@ def test_exploring_the_quick_start_prints_what_the_readme_shows() -> None:
     printed = exploration.text(found.result).splitlines()
     assert len(lines) == 4
     assert all(line in printed for line in lines), printed
+
+
+def test_comparing_protocols_prints_what_the_readme_shows() -> None:
+    section = README.partition("## Which commit protocol?")[2].partition("\n## ")[0]
+    command, _, rest = section.partition("    hwsim compare ")[2].partition("\n")
+    shown = rest.partition("It prints:\n\n")[2].partition("\nA protocol takes over")[0]
+    name, protocols = command.split(" --protocols ")
+    found = compare(examples.find(name), protocols=protocols.split(",")).result
+    printed = side_by_side.text(found)
+    assert textwrap.dedent(shown).strip() in printed, printed
 
 
 def test_every_topology_that_ships_is_named_once() -> None:
