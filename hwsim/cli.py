@@ -198,15 +198,15 @@ def compare(
     """Put commit protocols side by side on one topology: what each risks, what it costs, what stops it."""
     from hwsim import examples, output
     from hwsim.report import comparison
-    from hwsim.studies.comparison import compare as compared
+    from hwsim.studies import comparison as study
 
     chosen = Format.json if json else format_
     path = examples.find(topology)
     wanted = [name.strip() for name in protocols.split(",") if name.strip()]
-    with progress() as say:
-        found = compared(path, changes or [], seed, protocols=wanted, say=say)
-    folder = out or output.default_folder(f"{found.topology.name}-compare", found.topology.seed)
-    with output.staged(folder) as scratch:
+    own = study.own(path, changes or [], seed)
+    folder = out or output.default_folder(f"{own.name}-compare", own.seed)
+    with progress() as say, output.staged(folder) as scratch:
+        found = study.compare(path, changes or [], seed, protocols=wanted, say=say)
         output.write_comparison(scratch, found.result)
     match chosen:
         case Format.json:

@@ -5,7 +5,6 @@ The three say the same, from the same tables.  `text` is at most 80 columns wide
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -13,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.report import figures, words
-from hwsim.report.words import duration, percent, size
+from hwsim.report.words import duration, escaped, percent, size, wrapped
 
 Result = Mapping[str, Any]
 
 TEMPLATE = "comparison.html.j2"
-_WIDTH = 80
 _NAME = 23
 _MOST_WHAT_IFS = 6
 ROLES = {"coordinator": "coordinator", "rank": "a rank", "links": "its links"}
@@ -194,16 +192,16 @@ def text(result: Result) -> str:
     """The comparison as lines of text."""
     said = verdict(result)
     lines = [str(result["topology"])]
-    lines += _wrap(result["description"]) if result["description"] else []
-    lines += [*_wrap(_asked(result)), "", *_wrap(f"{said.title}. {said.sentence}")]
+    lines += wrapped(result["description"]) if result["description"] else []
+    lines += [*wrapped(_asked(result)), "", *wrapped(f"{said.title}. {said.sentence}")]
     for table in tables(result):
-        lines += ["", table.title, *_wrap(table.note, "  ", "  "), *_columns(table)]
+        lines += ["", table.title, *wrapped(table.note, "  ", "  "), *_columns(table)]
     lines += [""] if notes(result) else []
-    lines += [line for note in notes(result) for line in _wrap(note, "", "  ")]
+    lines += [line for note in notes(result) for line in wrapped(note, "", "  ")]
     if result["left_out"]:
         lines += ["", "Cannot run here"]
         for name, reason in result["left_out"].items():
-            lines += _wrap(f"{name}: {reason}", "  ", "    ")
+            lines += wrapped(f"{name}: {reason}", "  ", "    ")
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -225,18 +223,18 @@ def _columns(table: Table) -> Iterator[str]:
 def markdown(result: Result) -> str:
     """The comparison as Markdown, for a design review; ends without a newline."""
     said = verdict(result)
-    lines = [f"## {_md(result['topology'])}: commit protocols side by side", ""]
-    lines += [_md(result["description"]), ""] if result["description"] else []
-    lines += [_md(_asked(result)), "", f"**{said.title}.** {_md(said.sentence)}"]
+    lines = [f"## {escaped(result['topology'])}: commit protocols side by side", ""]
+    lines += [escaped(result["description"]), ""] if result["description"] else []
+    lines += [escaped(_asked(result)), "", f"**{said.title}.** {escaped(said.sentence)}"]
     for table in tables(result):
         heads = [column.replace("-\n", "-").replace("\n", " ") for column in table.columns]
-        lines += ["", f"**{table.title}.** {table.note}", "", f"| protocol | {' | '.join(map(_md, heads))} |"]
+        lines += ["", f"**{table.title}.** {table.note}", "", f"| protocol | {' | '.join(map(escaped, heads))} |"]
         lines.append(f"| :-- |{' --: |' * len(heads)}")
         for name, cells in table.rows:
-            shown = f"**{_md(name)}**" if name in table.bad else _md(name)
-            lines.append(f"| {shown} | {' | '.join(map(_md, cells))} |")
+            shown = f"**{escaped(name)}**" if name in table.bad else escaped(name)
+            lines.append(f"| {shown} | {' | '.join(map(escaped, cells))} |")
     told = notes(result) + [f"{name} cannot run here: {reason}." for name, reason in result["left_out"].items()]
-    lines += ["", *(f"- {_md(note)}" for note in told)] if told else []
+    lines += ["", *(f"- {escaped(note)}" for note in told)] if told else []
     return "\n".join(lines)
 
 
@@ -258,16 +256,3 @@ def page(result: Result) -> str:
         "figures": {"trade": figures.trade_off(result["protocols"])},
     }
     return html.render(TEMPLATE, content)
-
-
-def _wrap(said: str, first: str = "", rest: str = "") -> list[str]:
-    return textwrap.wrap(said, _WIDTH, initial_indent=first, subsequent_indent=rest,
-                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
-
-
-def _md(value: object) -> str:
-    """Text that Markdown leaves as it is."""
-    found = str(value)
-    for character in "\\`*_|<[":
-        found = found.replace(character, "\\" + character)
-    return found

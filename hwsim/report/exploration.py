@@ -1,28 +1,25 @@
 """What an exploration found, on a terminal and as Markdown, for someone who never saw one.
 
-`text` is at most *width* columns wide, but for words longer than that.
+`text` is at most 80 columns wide, but for words longer than that.
 """
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hwsim.report import words
-from hwsim.report.words import duration
+from hwsim.report.words import duration, escaped, wrapped
 
 Result = Mapping[str, Any]
-
-_WIDTH = 80
 
 
 def text(result: Result) -> str:
     """The exploration as lines of text."""
     told = result["explore"]
     lines = [str(result["topology"])]
-    lines += _wrap(_asked(told))
-    lines += ["", *_wrap(" ".join(verdict(told))), ""]
+    lines += wrapped(_asked(told))
+    lines += ["", *wrapped(" ".join(verdict(told))), ""]
     lines.append("Every crash, by the worst that it may come to")
     lines += [f"{_mark(name)} {words.OUTCOMES[name]:<56}{count:>10,}" for name, count in told["outcomes"].items()]
     if told["rode_through"]:
@@ -30,15 +27,15 @@ def text(result: Result) -> str:
     if "pairs" in told:
         lines += ["", "A second crash, from the first one until the job works again"]
         lines += [f"{_mark(n)} {words.OUTCOMES[n]:<56}{count:>10,}" for n, count in told["pairs"]["outcomes"].items()]
-    lines += ["", *(line for said in _everything(told) for line in _wrap(said))]
+    lines += ["", *(line for said in _everything(told) for line in wrapped(said))]
     for one in told["worst"]:
-        lines += ["", *_wrap(_example(one), "! ", "  ")]
+        lines += ["", *wrapped(_example(one), "! ", "  ")]
     for name, detail in told["checkers"].items():
         if detail != "holds":
-            lines += ["", *_wrap(f"{name}: {detail}", "! ", "  ")]
-    lines += ["", *_wrap(f"Coverage: {told['coverage']}.")]
+            lines += ["", *wrapped(f"{name}: {detail}", "! ", "  ")]
+    lines += ["", *wrapped(f"Coverage: {told['coverage']}.")]
     lines += list(_expected(result))
-    lines += [line for warning in result.get("warnings", ()) for line in _wrap(f"warning: {warning}", "", "  ")]
+    lines += [line for warning in result.get("warnings", ()) for line in wrapped(f"warning: {warning}", "", "  ")]
     return "\n".join(lines)
 
 
@@ -46,7 +43,7 @@ def markdown(result: Result) -> str:
     """The exploration as Markdown; ends without a newline."""
     told = result["explore"]
     title, sentence = verdict(told)
-    lines = [f"## {_md(result['topology'])}: every crash of one checkpoint", "", _asked(told), ""]
+    lines = [f"## {escaped(result['topology'])}: every crash of one checkpoint", "", _asked(told), ""]
     lines += [f"**{title}** {sentence}", "", "| worst that a crash may come to | crashes |", "| :-- | --: |"]
     lines += [f"| {words.OUTCOMES[name]} | {count:,} |" for name, count in told["outcomes"].items()]
     if told["rode_through"]:
@@ -54,8 +51,8 @@ def markdown(result: Result) -> str:
     if "pairs" in told:
         seconds = told["pairs"]["outcomes"].items()
         lines += [f"| second crash: {words.OUTCOMES[name]} | {count:,} |" for name, count in seconds]
-    lines += ["", *(f"- {_md(said)}" for said in _everything(told))]
-    lines += [f"- {_md(_example(one))}" for one in told["worst"]]
+    lines += ["", *(f"- {escaped(said)}" for said in _everything(told))]
+    lines += [f"- {escaped(_example(one))}" for one in told["worst"]]
     lines += ["", f"Coverage: {told['coverage']}."]
     expected = [*result["expect"], *(one for case in result.get("cases", {}).values() for one in case["expect"])]
     if expected:
@@ -86,22 +83,23 @@ def mutations(topology: str, protocol: str, tried: Sequence[Mapping[str, Any]]) 
     lines = [f"{topology}: {caught} of {len(tried)} mutations of {protocol} are caught", ""]
     for one in tried:
         lines += [f"{one['mutation']}"]
-        lines += _wrap(one["what"], "    ", "    ")
+        lines += wrapped(one["what"], "    ", "    ")
         if one["caught_by"] is not None:
-            lines += _wrap(f"caught by {one['caught_by']}", "    ", "      ")
+            lines += wrapped(f"caught by {one['caught_by']}", "    ", "      ")
         else:
             needs = f"; it can only show with {one['needs']}" if one["needs"] else ""
-            lines += _wrap(f"NOT CAUGHT on this topology{needs}", "  ! ", "      ")
+            lines += wrapped(f"NOT CAUGHT on this topology{needs}", "  ! ", "      ")
     return "\n".join(lines)
 
 
 def mutations_markdown(topology: str, protocol: str, tried: Sequence[Mapping[str, Any]]) -> str:
     """The same as a Markdown table."""
-    lines = [f"## {_md(topology)}: mutations of {protocol}", ""]
+    lines = [f"## {escaped(topology)}: mutations of {protocol}", ""]
     lines += ["| mutation | what | caught by |", "| :-- | :-- | :-- |"]
     for one in tried:
-        by = _md(one["caught_by"]) if one["caught_by"] is not None else f"**not caught** (needs {one['needs'] or '?'})"
-        lines.append(f"| {_md(one['mutation'])} | {_md(one['what'])} | {by} |")
+        caught = one["caught_by"]
+        by = escaped(caught) if caught is not None else f"**not caught** (needs {one['needs'] or '?'})"
+        lines.append(f"| {escaped(one['mutation'])} | {escaped(one['what'])} | {by} |")
     return "\n".join(lines)
 
 
@@ -112,7 +110,7 @@ def replayed(path: str, outcome: str, same: bool, wanted: str, story: Sequence[s
         lines.append("The same as recorded, to the byte.")
     else:
         recorded = words.OUTCOMES.get(wanted, wanted)
-        lines += _wrap(f"NOT the same as recorded, which ended with {recorded}: hwsim has changed, or the file.")
+        lines += wrapped(f"NOT the same as recorded, which ended with {recorded}: hwsim has changed, or the file.")
     return "\n".join(lines)
 
 
@@ -169,16 +167,3 @@ def _expected(result: Result) -> Iterator[str]:
 
 def _mark(outcome: str) -> str:
     return "!" if outcome in (*words.UNSAFE, "hang", "crash_loop") else " "
-
-
-def _wrap(said: str, first: str = "", rest: str = "") -> list[str]:
-    return textwrap.wrap(said, _WIDTH, initial_indent=first, subsequent_indent=rest,
-                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
-
-
-def _md(value: object) -> str:
-    """Text that Markdown leaves as it is."""
-    found = str(value)
-    for character in "\\`*_|<[":
-        found = found.replace(character, "\\" + character)
-    return found

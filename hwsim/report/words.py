@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -190,6 +191,20 @@ def number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value)
+
+
+def wrapped(said: str, first: str = "", rest: str = "", width: int = 80) -> list[str]:
+    """A sentence as lines of at most *width* columns, but for words longer than that."""
+    return textwrap.wrap(said, width, initial_indent=first, subsequent_indent=rest,
+                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
+
+
+def escaped(value: object) -> str:
+    """Text that Markdown leaves as it is."""
+    found = str(value)
+    for character in "\\`*_|<[":
+        found = found.replace(character, "\\" + character)
+    return found
 
 
 def what_if_words(name: str, topology: Topology | None) -> str:

@@ -73,7 +73,7 @@ def compare(
     that does not exist, and where none of those asked for can run.
     """
     began = time.perf_counter()
-    base = _base(path, changed, seed)
+    base = own(path, changed, seed)
     if base.protocol is None:
         raise UserError(f"{base.name}: its workload takes no checkpoints, so there are no commit protocols to compare")
     wanted = _chosen(protocols)
@@ -124,7 +124,7 @@ def _chosen(asked: Sequence[str]) -> list[str]:
 # topologies
 
 
-def _base(path: str | PathLike[str], changed: Sequence[Change], seed: int | None) -> Topology:
+def own(path: str | PathLike[str], changed: Sequence[Change], seed: int | None) -> Topology:
     """The topology as its user has it; changes to a protocol that is not its own may be among *changed*."""
     try:
         return load(path, changed, seed)
@@ -420,4 +420,4 @@ def _run_until(simulation: Any, horizon_ps: int, step_ps: int, done: Callable[[]
         simulation.env.run(until=min(horizon_ps, int(simulation.env.now) + step_ps))
 
 
-__all__ = ["REPLICATED", "Comparison", "compare", "contender", "deaths", "names"]
+__all__ = ["REPLICATED", "Comparison", "compare", "contender", "deaths", "names", "own"]
