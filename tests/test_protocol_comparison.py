@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from hwsim import cli, output
+from hwsim import cli, examples, output
 from hwsim.errors import UserError
 from hwsim.explore import explore
 from hwsim.report import comparison as told
-from hwsim.report import html
+from hwsim.report import html, words
 from hwsim.studies import closed_forms as forms
 from hwsim.studies import comparison
 from hwsim.studies.comparison import compare, contender
@@ -171,6 +171,21 @@ def test_a_death_delays_by_what_it_must(tmp_path: Path) -> None:
     # from the promise of the coordinator's own rank, which hears at once, to what the others heard: three messages (be
     # asked, vote, hear) and two records (the decision, and that it was heard)
     assert found["two_phase"]["in_doubt_share"] == pytest.approx(3 * D + 2 * M, abs=1e-9)
+
+
+def test_every_protocol_goes_on_after_a_death_on_the_topology_that_ships() -> None:
+    """Its shards have copies in a neighbour's memory, which die with the neighbour."""
+    path = examples.find("protocols-side-by-side")
+    base = load(path)
+    for name in comparison.names():
+        topology, _ = contender(path, [], None, name, base)
+        assert isinstance(topology, Topology), name
+        for role, death in comparison.deaths(topology).items():
+            assert death["delay_s"] is not None, (name, role)
+            quiet = role == "links" and name in ("in_place", "two_versions")
+            assert (death["delay_s"] == 0) == quiet, (name, role)
+            wrong = name in ("in_place", "memory_replicas") and role != "links"
+            assert (death["outcome"] in words.UNSAFE) == wrong, (name, role, death)
 
 
 def test_without_a_commit_nothing_can_die_in_it(tmp_path: Path) -> None:

@@ -293,16 +293,20 @@ class Member:
             self._changed()
 
     def _read(self) -> tuple[Version, ...]:
-        """The versions that lie here whole, oldest first."""
+        """The versions that lie here whole, oldest first; of one that was prepared a copy of each shard is enough."""
         holdings, protocol = self.world.holdings, self.protocol
-        found = []
+        found = set()
         for index in range(protocol.rules.kept):
-            contents = {surely(holdings.read(placed.name, str(index))) for placed in self.site.parts}
-            epoch = contents.pop() if len(contents) == 1 else None
-            if epoch == NOTHING and index == 0:
-                epoch = 0  # nothing was ever written there: the initial state
-            if epoch is not None and epoch >= 0:
-                found.append(Version(protocol.number_of[epoch], self._labels.get(epoch, 0)))
+            copies: dict[int, set[int | None]] = {}
+            for placed in self.site.parts:
+                copies.setdefault(placed.shard, set()).add(surely(holdings.read(placed.name, str(index))))
+            common = set.intersection(*copies.values())
+            alike = set().union(*copies.values()) == common and len(common) == 1
+            if index == 0 and alike and common == {NOTHING}:
+                common = {0}  # nothing was ever written there: the initial state
+            for epoch in common:
+                if epoch is not None and epoch >= 0 and (alike or epoch in self._labels):
+                    found.add(Version(protocol.number_of[epoch], self._labels.get(epoch, 0)))
         return tuple(sorted(found))
 
     # crashes and generations
@@ -420,7 +424,7 @@ class Member:
         recovering = self.domain.mode is Mode.REC
         self.domain = tec.receive(self.domain, frame, child, self.protocol.rules)
         if recovering and self.domain.mode is Mode.RUN:
-            if not self.domain.durable.kept:
+            if frame.epoch not in {version.epoch for version in self.domain.durable.kept}:
                 kept = (Version(frame.epoch, frame.generation),)
                 self.domain = self.domain._replace(durable=self.domain.durable._replace(kept=kept))
             self._dropped(frame.epoch)
