@@ -182,7 +182,7 @@ def _value(value: Any) -> str:
 def _asked(result: Result) -> str:
     count = len(result["protocols"])
     return (
-        f"{count} commit protocol{'s' * (count > 1)} side by side: {result['ranks']} shards, a checkpoint every "
+        f"{count} commit protocol{'s' * (count > 1)} side by side: {result['shards']} shards, a checkpoint every "
         f"{duration(result['interval_s'])}, {duration(result['horizon_s'])} of training under each; seed "
         f"{result['hwsim']['seed']}. * is the topology's own."
     )

@@ -72,6 +72,8 @@ def compare(
     What cannot run there is named with the reason.  Raises UserError for mistakes in the topology, for a protocol
     that does not exist, and where none of those asked for can run.
     """
+    from hwsim import __version__
+
     began = time.perf_counter()
     base = own(path, changed, seed)
     if base.protocol is None:
@@ -86,21 +88,18 @@ def compare(
         if isinstance(found, str):
             left_out[name] = found
         else:
-            told[name] = _measured(found, base, made, lambda stage, share, name=name: say(f"{name}: {stage}", share))  # type: ignore[misc]
+            told[name] = _measured(found, made, lambda stage, share, name=name: say(f"{name}: {stage}", share))  # type: ignore[misc]
     if not told:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
         raise UserError(f"{base.name}: none of these protocols can run on it:{reasons}")
-    version = next(iter(told.values())).pop("version")
-    for one in told.values():
-        one.pop("version", None)
     result = {
-        "hwsim": {"version": version, "topology_sha256": base.sha256, "seed": base.seed},
+        "hwsim": {"version": __version__, "topology_sha256": base.sha256, "seed": base.seed},
         "topology": base.name,
         "description": base.description,
         "horizon_s": base.horizon_ps / PS,
         "interval_s": base.workload.interval / PS,
-        "ranks": len({shard.shard for shard in base.shards}),
-        "as_written": _name_of(base),
+        "shards": len({shard.shard for shard in base.shards}),
+        "as_written": base.protocol.kind,
         "protocols": told,
         "left_out": left_out,
         "wall_s": round(time.perf_counter() - began, 3),
@@ -209,21 +208,15 @@ def _home(topology: Topology, device: str) -> tuple[str, tuple[str, ...]]:
     return node or device, devices
 
 
-def _name_of(topology: Topology) -> str:
-    kind: str = topology.protocol.kind
-    return kind
-
-
 # figures
 
 
-def _measured(topology: Topology, base: Topology, made: Mapping[str, Any], say: Say) -> dict[str, Any]:
+def _measured(topology: Topology, made: Mapping[str, Any], say: Say) -> dict[str, Any]:
     """All figures of one protocol."""
     found = answer(topology, say=say)
     result = found.result
     checkpoints = result["checkpoints"]
     told: dict[str, Any] = {
-        "version": result["hwsim"]["version"],
         "kind": topology.protocol.kind,
         "set": dict(made),
         "raw": {key: result["raw"][key] for key in ("mixed_share", "torn_share", "indeterminate_share", "se")},
