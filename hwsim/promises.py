@@ -254,14 +254,16 @@ def doubts(trace: Trace) -> Iterator[Doubt]:
     promises = {log: sources[log] for log in params.get("prepared", ())}
     heard = {log: sources[log] for log in params.get("committed", ())}
     open_: dict[tuple[str, int], int] = {}
+    lies: dict[tuple[str, int], str | None] = {}  # where the promise does, once it has come through other places
     for record in trace:
         part, epoch = record.part or "", int(record.slot or 0) if (record.slot or "").isdecimal() else 0
         ended: list[tuple[str, int]] = []
         if record.event in ("completed", "persisted") and part in promises:
             open_.setdefault((promises[part], epoch), record.time_ps)
+            lies[promises[part], epoch] = record.place
         elif record.event in ("completed", "persisted") and part in heard:
             ended = [(heard[part], epoch)]
-        elif record.event == "erased" and part in promises:
+        elif record.event == "erased" and part in promises and lies.get((promises[part], epoch)) == record.place:
             ended = [(promises[part], epoch)]
         elif record.event == "recovered":
             ended = list(open_)

@@ -83,6 +83,12 @@ def test_doubts_end_with_an_abort_a_recovery_or_not_at_all() -> None:
     assert promises.doubts_resolved(two_phase_trace([promised, recovered])).value is Value.HOLDS
 
 
+def test_a_promise_that_leaves_the_place_it_came_through_is_still_kept() -> None:
+    promised = Record(95, "persisted", "g0", "g0:media", "prepared0", "10", 10, "10")
+    moved = Record(95, "erased", "g0", "g0:accepted", "prepared0", "10")
+    assert promises.doubts_resolved(two_phase_trace([promised, moved])).value is Value.UNDECIDED
+
+
 def test_a_rank_that_takes_its_own_decision_is_rejected() -> None:
     early = Record(33, "persisted", "g0", "g0:media", "committed0", "3", 3, "3")
     verdict = promises.doubts_resolved(two_phase_trace([early]))

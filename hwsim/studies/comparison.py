@@ -177,7 +177,9 @@ def _too_talkative(topology: Topology) -> str | None:
 
 
 def _reason(mistake: Any) -> str:
-    return f"{mistake.problem} ({mistake.remedy})" if mistake.remedy else str(mistake.problem)
+    _, _, key = mistake.key.partition(".")
+    told = f"{key}: {mistake.problem}" if key and key != "kind" else str(mistake.problem)
+    return f"{told} ({mistake.remedy})" if mistake.remedy else told
 
 
 def _key(change: Change) -> str:
