@@ -269,6 +269,11 @@ class Endpoint:
         """The operator formats the register.  *ruled*: somebody above has ruled on the payload that is in doubt."""
         self._request(Event.FORMAT, fresh=self._fresh(), ruled=ruled)
 
+    # figures
+
+    def tally(self) -> None:
+        """Bring the counts up to date, for whoever reads them now."""
+
     # events
 
     def _request(

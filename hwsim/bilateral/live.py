@@ -22,6 +22,8 @@ from hwsim.bilateral.record import Record, RecordMemory
 from hwsim.nv_register import NvRegister
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hwsim.domain import PersistenceDomain, World
     from hwsim.nv_register import NvParams
 
@@ -54,6 +56,11 @@ class BilateralLink:
         self.endpoints: dict[str, Endpoint] = {}
         self._rows = rows
         self._endpoint = endpoint
+        self.waves: Callable[[str], Path] | None = None  # gives a file for those of an end in Verilog, by its name
+        if params.model == "rtl":
+            from hwsim.bilateral import verilated
+
+            verilated.require()
 
     def __repr__(self) -> str:
         return f"BilateralLink({self.name!r})"
@@ -77,18 +84,21 @@ class BilateralLink:
         def fresh() -> int:
             return identities.getrandbits(64) or 1
 
-        endpoint = self.endpoints[end] = self._endpoint(
-            world.env,
-            f"{self.name}@{end}",
-            RecordMemory(self._allot(device), Record(Register(fresh()), word)),
-            beacon=self.params.beacon,
-            retransmit=self.params.retransmit,
-            fresh=fresh,
-            record=world.record,
-            mac=bytes([2, *hashlib.sha256(f"{self.name}@{end}".encode()).digest()[:5]]),
-            application=application,
-            rows=self._rows,
-        )
+        name = f"{self.name}@{end}"
+        common: dict[str, Any] = {
+            "beacon": self.params.beacon,
+            "retransmit": self.params.retransmit,
+            "fresh": fresh,
+            "record": world.record,
+            "mac": bytes([2, *hashlib.sha256(name.encode()).digest()[:5]]),
+            "application": application,
+        }
+        if self.params.model == "rtl":
+            endpoint = self._in_verilog(name, device, word, common)
+        else:
+            memory = RecordMemory(self._allot(device), Record(Register(fresh()), word))
+            endpoint = self._endpoint(world.env, name, memory, rows=self._rows, **common)
+        self.endpoints[end] = endpoint
         endpoint.transmit = self.channel.wires[end].send
 
         def stopped(crash_kind: str) -> None:
@@ -104,6 +114,16 @@ class BilateralLink:
         device.on_restore.append(restored)
         if not device.up:
             self.channel.end_stopped(end)
+
+    def _in_verilog(self, name: str, device: PersistenceDomain, word: int, common: Mapping[str, Any]) -> Endpoint:
+        from hwsim.bilateral.rtl import RtlEndpoint
+
+        nv = getattr(device.params, "nv", None) or self.params.nv
+        return RtlEndpoint(
+            self.world.env, name, nv, word=word, clock=self.params.clock,
+            draw=self.world.stream("nv", self.name, device.name), waves=self.waves(name) if self.waves else None,
+            **common,
+        )  # fmt: skip
 
     def _allot(self, device: PersistenceDomain) -> Callable[[str, int, int], NvRegister]:
         own = getattr(device, "register", None) if getattr(device.params, "nv", None) is not None else None
@@ -156,6 +176,8 @@ class BilateralLink:
 
     def figures(self) -> dict[str, Any]:
         """Counts of frames and transitions, both ends added up; what became of rounds and tokens the trace tells."""
+        for endpoint in self.endpoints.values():
+            endpoint.tally()
         wires = [wire.figures() for wire in self.channel.wires.values()]
         dropped: dict[str, int] = {}
         for counts in (*(wire["dropped"] for wire in wires), *(e.dropped for e in self.endpoints.values())):

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from hwsim.bilateral.damage import ChannelParams
 from hwsim.nv_register import NvParams
 from hwsim.quantities import Duration
+from hwsim.units import PS_PER_SECOND
+
+_BITS_A_CYCLE = 64  # that the Verilog takes
 
 
 class BilateralParams(ChannelParams):
@@ -23,12 +26,23 @@ class BilateralParams(ChannelParams):
     model: Literal["model", "rtl"] = Field(
         default="model", description="model: the table, executed; rtl: Verilog under a simulator"
     )
+    simulator: Literal["verilator", "icarus"] = Field(default="verilator", description="of model: rtl")
+    clock: Duration = Field(default=6400, gt=0, description="of model: rtl, its period; 6.4ns is 156.25 MHz")
     nv: NvParams | None = Field(
         default=None, description="the memory of an end whose device is no nic with an `nv` of its own"
     )
 
     @model_validator(mode="after")
     def _only_what_exists(self) -> Self:
-        if self.model == "rtl":
-            raise ValueError("no end in Verilog can be simulated in a run yet; write model: model")
+        if self.model == "model":
+            if unused := {"simulator", "clock"} & self.model_fields_set:
+                raise ValueError(f"{min(unused)} is of an end in Verilog; write model: rtl, or leave it out")
+            return self
+        if self.simulator == "icarus":
+            raise ValueError("Icarus runs the benches of rtl/, not a topology; write simulator: verilator")
+        if self.rate * self.clock > _BITS_A_CYCLE * PS_PER_SECOND:
+            raise ValueError(
+                f"the Verilog takes {_BITS_A_CYCLE} bits a cycle, and the line brings more; "
+                "write a lower rate or a shorter clock"
+            )
         return self

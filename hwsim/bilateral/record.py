@@ -27,7 +27,7 @@ from hwsim.nv_register import WornOut
 if TYPE_CHECKING:
     import simpy
 
-    from hwsim.nv_register import NvRegister
+    from hwsim.nv_register import NvParams, NvRegister
 
 ROUNDS = 1 << 48  # a register counts rounds in 48 bits; a frame carries the low 16 of them
 _NONE = 0xFF  # the length of a payload that is not there
@@ -67,6 +67,12 @@ def _payload(payload: Hashable) -> tuple[int, bytes]:
         return _NONE, b""
     octets = cast(bytes, payload)
     return len(octets), octets
+
+
+def write_time(params: NvParams) -> int:
+    """What `RecordMemory.write` takes (ps) in registers of these figures."""
+    words = -(-RECORD_OCTETS // params.word)
+    return words * params.write + (params.write if words > 1 else 0)  # and the selector
 
 
 class RecordMemory:
