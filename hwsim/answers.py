@@ -13,6 +13,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hwsim.bilateral.channel import Observer
     from hwsim.topology.spec import Topology
     from hwsim.trace import Trace
@@ -49,10 +51,12 @@ def answer(
     *,
     say: Say = silent,
     observe: Observer | None = None,
+    waves: Callable[[str], Path] | None = None,
 ) -> Answer:
     """Simulate every repeat of *topology*, judge it, and the same for each of its *cases*; *say* hears of it.
 
-    *observe* is told every frame on the bilateral links of the first timeline.
+    *observe* is told every frame on the bilateral links of the first timeline, *waves* gives files for those of its ends
+    in Verilog.
     """
     from hwsim.metrics import evaluate
     from hwsim.simulation import simulate
@@ -61,7 +65,8 @@ def answer(
     traces = []
     for repeat in range(topology.repeats):
         stage = f"{topology.name}: simulating" + (f", timeline {repeat + 1} of {topology.repeats}" if repeat else "")
-        traces.append(simulate(topology, repeat, partial(say, stage), observe=None if repeat else observe))
+        first = {} if repeat else {"observe": observe, "waves": waves}
+        traces.append(simulate(topology, repeat, partial(say, stage), **first))  # type: ignore[arg-type]
     say(f"{topology.name}: judging every crash instant", None)
     result = evaluate(traces, topology.expect)
     result["warnings"] = [*topology.warnings, *_warnings(traces)]

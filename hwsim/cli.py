@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -81,6 +81,9 @@ def run(
     pcapng: Annotated[
         bool, typer.Option("--pcapng", help="Write the frames of bilateral links too, a file for each interface.")
     ] = False,
+    waves: Annotated[
+        bool, typer.Option("--waves", help="Write the waves of links' ends in Verilog too, a VCD file for each.")
+    ] = False,
 ) -> int:
     """Simulate, evaluate every crash instant, check what is expected, report."""
     from hwsim import examples, output
@@ -94,11 +97,9 @@ def run(
     cases = load_cases(path, changes or [], seed)
     folder = out or output.default_folder(resolved.name, resolved.seed)
     with progress() as say, output.staged(folder) as scratch:
-        if pcapng:
-            with output.captured(scratch, resolved) as observe:
-                found = answer(resolved, cases, say=say, observe=observe)
-        else:
-            found = answer(resolved, cases, say=say)
+        files = output.waves_in(scratch, resolved) if waves else None
+        with output.captured(scratch, resolved) if pcapng else nullcontext() as observe:
+            found = answer(resolved, cases, say=say, observe=observe, waves=files)
         say(f"{resolved.name}: writing {folder}", None)
         output.write_run(scratch, found.result, found.traces[0], resolved, perfetto=perfetto)
     match chosen:

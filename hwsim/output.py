@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -36,6 +36,7 @@ RESOLVED = "topology.resolved.yaml"
 PERFETTO = "timeline.perfetto.json"
 FILES = (RESULT, TRACE, REPORT, RESOLVED, PERFETTO)
 CAPTURES = "*@*.pcapng"  # one an interface: as many as a topology has
+WAVES = "*@*.vcd"  # one an end in Verilog
 EXPLORED = "explore.json"
 REPRODUCERS = "reproducer-*.yaml"  # one an outcome
 
@@ -108,6 +109,13 @@ def captured(scratch: Path, topology: Topology) -> Iterator[Captures]:
             for end in (link.a, link.b):
                 captures.add(f"{link.name}@{end}", link.params.rate)
         yield captures
+
+
+def waves_in(scratch: Path, topology: Topology) -> Callable[[str], Path]:
+    """What gives a file in *scratch* for the waves of each end in Verilog.  Raises UserError where there is none."""
+    if not any(not link.routed and link.params.model == "rtl" for link in topology.links):
+        raise UserError(f"--waves: {topology.name} has no link of model: rtl, and only Verilog has waves")
+    return lambda name: scratch / f"{name}.vcd"
 
 
 def write_run(
@@ -200,7 +208,8 @@ def _place(scratch: Path, folder: Path) -> None:
         return
     (folder / RESULT).unlink(missing_ok=True)  # from here on, nothing in the folder looks whole
     new = {path.name for path in scratch.iterdir()}
-    for name in [*FILES, EXPLORED, *(path.name for glob in (CAPTURES, REPRODUCERS) for path in folder.glob(glob))]:
+    many = (path.name for glob in (CAPTURES, WAVES, REPRODUCERS) for path in folder.glob(glob))
+    for name in [*FILES, EXPLORED, *many]:
         if name not in new:
             (folder / name).unlink(missing_ok=True)  # of the former run
     for name in sorted(new - {RESULT}) + sorted(new & {RESULT}):

@@ -22,6 +22,8 @@ from hwsim.tracking import Tracked, unread
 from hwsim.workloads import JobWorkload, LinkWorkload, Workload
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hwsim.bilateral.channel import Observer
     from hwsim.topology.spec import Topology
 
@@ -34,15 +36,17 @@ def simulate(
     on_progress: Callable[[float], None] | None = None,
     *,
     observe: Observer | None = None,
+    waves: Callable[[str], Path] | None = None,
 ) -> Trace:
     """Run timeline number *repeat* of *topology* to its horizon and return its trace.
 
     *on_progress* is told the share of simulated time that is done, about a hundred times; *observe* every frame of
-    every bilateral link.  Repeat 0 uses the topology's own seed, every other one a seed derived from it.
+    every bilateral link; *waves* gives a file for the waves of an end in Verilog, by its name.  Repeat 0 uses the topology's own seed, every other one a seed derived from it.
     """
     simulation = Simulation(topology, repeat)
     for link in simulation.building.bilateral.values():
         link.channel.observe = observe
+        link.waves = waves
     return simulation.run(on_progress)
 
 
@@ -138,6 +142,8 @@ class Simulation:
             if collecting:
                 gc.enable()
         self.trace.figures.update(self._figures())
+        for link in self.building.bilateral.values():
+            link.close()
         return self.trace
 
     def _figures(self) -> dict[str, Any]:

@@ -274,6 +274,9 @@ class Endpoint:
     def tally(self) -> None:
         """Bring the counts up to date, for whoever reads them now."""
 
+    def close(self) -> None:
+        """The run is over."""
+
     # events
 
     def _request(

@@ -172,6 +172,11 @@ class BilateralLink:
         for endpoint in self.endpoints.values():
             endpoint.link_up()
 
+    def close(self) -> None:
+        """The run is over; the figures have been read."""
+        for endpoint in self.endpoints.values():
+            endpoint.close()
+
     # figures
 
     def figures(self) -> dict[str, Any]:

@@ -35,8 +35,6 @@ class BilateralParams(ChannelParams):
     @model_validator(mode="after")
     def _only_what_exists(self) -> Self:
         if self.model == "model":
-            if unused := {"simulator", "clock"} & self.model_fields_set:
-                raise ValueError(f"{min(unused)} is of an end in Verilog; write model: rtl, or leave it out")
             return self
         if self.simulator == "icarus":
             raise ValueError("Icarus runs the benches of rtl/, not a topology; write simulator: verilator")

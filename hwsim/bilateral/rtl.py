@@ -167,6 +167,7 @@ class RtlEndpoint(Endpoint):
         """The run is over: write what is left of the waves, and let the Verilog go."""
         self.up = False
         self._life += 1
+        self._ran = self.cycles
         self._destroy()
 
     def _format(self, identity: int, cycles: int) -> None:
@@ -188,7 +189,7 @@ class RtlEndpoint(Endpoint):
     @property
     def cycles(self) -> tuple[int, int]:
         """Cycles executed so far, also those that it went back on, and cycles skipped."""
-        return self._out.run, self._out.skipped
+        return (self._out.run, self._out.skipped) if self._destroy.alive else self._ran
 
     @property
     def state(self) -> State:

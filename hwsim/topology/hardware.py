@@ -377,11 +377,17 @@ class HardwareReader:
 
     def _remembers(self, params: BaseModel, ends: tuple[str, str], path: Path) -> bool:
         """Whether both ends of a link have the memory that it needs, its own or their device's."""
-        if "nv" not in type(params).model_fields or params.nv is not None:  # type: ignore[attr-defined]
+        if "nv" not in type(params).model_fields:
             return True
         for end in ends:
             device = self.hardware.devices.get(end)
-            if device is not None and getattr(device.params, "nv", None) is None:
+            nv = getattr(device.params, "nv", None) if device is not None else None
+            nv = nv if nv is not None else params.nv  # type: ignore[attr-defined]
+            if nv is not None and params.model == "rtl" and (nv.hold_up or nv.endurance):  # type: ignore[attr-defined]
+                problem = f"the memory in the Verilog at '{end}' never wears out, and has no energy to go on with"
+                self.document.wrong(path, problem, "leave out hold_up and endurance, or write model: model", key=True)
+                return False
+            if device is not None and nv is None:
                 problem = f"'{end}' has no non-volatile memory for the register of its end"
                 remedy = "write nv: {write: 2us, word: 128B} here, or under a nic for its own"
                 self.document.wrong(path, problem, remedy, key=True)

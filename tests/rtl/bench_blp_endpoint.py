@@ -16,8 +16,9 @@ from typing import Any
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
-from endpoint_model import NOTHING, REQUESTS, RX, Happened, Heard, Model, register_bits, register_of, slot_bits, slot_of
+from endpoint_model import NOTHING, REQUESTS, RX, Happened, Heard, Model
 
+from hwsim.bilateral.bits import register_bits, register_of, slot_bits, slot_of
 from hwsim.bilateral.machine import Register
 from hwsim.bilateral.table import OBSERVABLES, TABLE, WRITES, Event, Phase, State
 from hwsim.bilateral.verilog import DROPS

@@ -15,8 +15,8 @@ from typing import Any
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
-from endpoint_model import register_of, slot_bits
 
+from hwsim.bilateral.bits import register_of, slot_bits
 from hwsim.bilateral.machine import Register
 from hwsim.bilateral.table import OBSERVABLES, Phase, State
 

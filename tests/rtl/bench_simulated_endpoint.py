@@ -16,9 +16,10 @@ import simpy
 from bench_blp_endpoint import drawn_frame
 from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge, ValueChange
 from drawn_frames import flipped
-from endpoint_model import Heard, register_of, slot_bits
+from endpoint_model import Heard
 from frame_streams import Bench
 
+from hwsim.bilateral.bits import register_of, slot_bits
 from hwsim.bilateral.endpoint import Answer, Application, Endpoint
 from hwsim.bilateral.frame import Frame, encode
 from hwsim.bilateral.machine import Register

@@ -1,13 +1,13 @@
 """The endpoint as the table's machine executes it, cycle by cycle: what the benches compare the Verilog with.
 
-Registers and slots cross to the Verilog as numbers: a slot is {valid, length, payload}, the register its fields in
-their order.
+Registers and slots cross to the Verilog as numbers (see `hwsim.bilateral.bits`).
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from hwsim.bilateral.bits import slot_bits
 from hwsim.bilateral.endpoint import epoch_of
 from hwsim.bilateral.machine import (
     STANDARD,
@@ -22,8 +22,8 @@ from hwsim.bilateral.machine import (
     state_of,
 )
 from hwsim.bilateral.record import ROUNDS
-from hwsim.bilateral.table import Event, Phase, State
-from hwsim.bilateral.wire import PAYLOAD_OCTETS, FrameType
+from hwsim.bilateral.table import Event, State
+from hwsim.bilateral.wire import FrameType
 
 EVENT_OF = {
     FrameType.RETURNED: Event.RX_RETURNED,
@@ -37,41 +37,6 @@ REQUESTS = (Event.LINK_DOWN, Event.LINK_UP, Event.FORMAT, None, Event.TIMER, Eve
             Event.APP_OFFER)  # fmt: skip
 RX = 3
 WINDOW = 1 << 16
-REGISTER = (("nvid", 64), ("peer", 64), ("round", 48), ("phase", 2), ("slot", 201), ("epoch", 64), ("inbox", 201),
-            ("inbox_round", 48))  # fmt: skip
-
-
-def slot_bits(payload: bytes | None) -> int:
-    """A slot as the Verilog has it."""
-    if payload is None:
-        return 0
-    return 1 << 200 | len(payload) << 192 | int.from_bytes(payload.ljust(PAYLOAD_OCTETS, b"\0"))
-
-
-def slot_of(bits: int) -> bytes | None:
-    """And back."""
-    if not bits >> 200:
-        return None
-    return (bits & ((1 << 192) - 1)).to_bytes(PAYLOAD_OCTETS)[: bits >> 192 & 0xFF]
-
-
-def register_bits(register: Register) -> int:
-    """The register as the Verilog has it."""
-    packed = 0
-    for name, width in REGISTER:
-        value: Any = getattr(register, name)
-        packed = packed << width | (slot_bits(value) if name in ("slot", "inbox") else int(value))
-    return packed
-
-
-def register_of(bits: int) -> Register:
-    """And back."""
-    fields: dict[str, Any] = {}
-    for name, width in reversed(REGISTER):
-        value = bits & ((1 << width) - 1)
-        bits >>= width
-        fields[name] = slot_of(value) if name in ("slot", "inbox") else Phase(value) if name == "phase" else value
-    return Register(**fields)
 
 
 class Heard(NamedTuple):

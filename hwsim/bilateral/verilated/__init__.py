@@ -143,5 +143,5 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         ("counters", None, (end, ctypes.c_void_p)),
     ):
         function = getattr(library, f"hw_{name}")
-        function.restype, function.argtypes = result, list(arguments)  # type: ignore[arg-type]
+        function.restype, function.argtypes = result, list(arguments)
     return library
