@@ -55,8 +55,8 @@ def answer(
 ) -> Answer:
     """Simulate every repeat of *topology*, judge it, and the same for each of its *cases*; *say* hears of it.
 
-    *observe* is told every frame on the bilateral links of the first timeline, *waves* gives files for those of its ends
-    in Verilog.
+    *observe* is told every frame on the bilateral links of the first timeline, *waves* gives files for the waves of
+    those of its ends that are in Verilog.
     """
     from hwsim.metrics import evaluate
     from hwsim.simulation import simulate

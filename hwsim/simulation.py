@@ -41,7 +41,8 @@ def simulate(
     """Run timeline number *repeat* of *topology* to its horizon and return its trace.
 
     *on_progress* is told the share of simulated time that is done, about a hundred times; *observe* every frame of
-    every bilateral link; *waves* gives a file for the waves of an end in Verilog, by its name.  Repeat 0 uses the topology's own seed, every other one a seed derived from it.
+    every bilateral link; *waves* gives a file for the waves of an end in Verilog, by its name.  Repeat 0 uses the
+    topology's own seed, every other one a seed derived from it.
     """
     simulation = Simulation(topology, repeat)
     for link in simulation.building.bilateral.values():

@@ -1,4 +1,4 @@
-"""Ends of a link in Verilog inside a run: as the model's where that can be said, exact, and honest about what is missing."""
+"""Ends of a link in Verilog inside a run: as the model's, exact, and plain about what is missing."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_the_same_crashes_and_losses_lead_to_the_same_commits(seed: int, tmp_pat
         judged = judge(trace)["wire"]
         assert judged.settled == judged.committed == 50
         assert not judged.violations
-        assert sum(row[1] == "power_lost" for row in trace.rows) > 5
+        assert sum(row[1] == "stopped" for row in trace.rows) > 5
 
 
 class Offering(Application):

@@ -9,10 +9,10 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
 from drawn_frames import drawn
-from frame_streams import Bench
 
 from hwsim.bilateral.frame import Frame, encode
 from hwsim.bilateral.wire import PAYLOAD_OCTETS, FrameType
+from hwsim.cocotb import StreamBench
 
 GOLDEN = bytes.fromhex(
     "0180c200000e02000000000188b513b00007000000051230000700000005112233445566778899aabbccddeeff00"
@@ -22,7 +22,7 @@ SA = bytes.fromhex("020000000001")
 PAUSES = (0, 120)  # of 256 cycles, the sink
 
 
-class Framer(Bench):
+class Framer(StreamBench):
     """The bench with the framer's snapshots in place of a source."""
 
     async def start(self) -> None:

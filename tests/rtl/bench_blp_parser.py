@@ -10,17 +10,17 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
 from drawn_frames import drawn, flipped
-from frame_streams import Bench
 
 from hwsim.bilateral.frame import Frame, decode, encode, seal
 from hwsim.bilateral.wire import COVERED, FCS_OCTETS, FIELDS, PAYLOAD_OCTETS, Drop, FrameType
+from hwsim.cocotb import StreamBench
 from hwsim.frames import with_fcs
 
 BODY = slice(0, COVERED.stop)  # what `seal` puts checks behind
 SA = bytes.fromhex("020000000001")
 
 
-class Parser(Bench):
+class Parser(StreamBench):
     """The bench with the parser in place of a sink."""
 
     async def start(self) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles
 from drawn_frames import flipped
-from frame_streams import Bench
+
+from hwsim.cocotb import StreamBench
 
 FCS = 4
 LENGTHS = [*range(FCS + 1, 20), *range(60, 128), 512, 1514]
@@ -33,7 +34,7 @@ def counts(dut: Any) -> tuple[int, ...]:
 @cocotb.test()
 @cocotb.parametrize(pauses=PAUSES)
 async def every_length(dut: Any, pauses: tuple[int, int]) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     bench.pause(*pauses)
     sent = sealed(LENGTHS)
@@ -47,7 +48,7 @@ async def every_length(dut: Any, pauses: tuple[int, int]) -> None:
 @cocotb.test()
 @cocotb.parametrize(pauses=PAUSES)
 async def a_flipped_bit_marks_its_frame_and_no_other(dut: Any, pauses: tuple[int, int]) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     bench.pause(*pauses)
     draw = random.Random(5)
@@ -66,7 +67,7 @@ async def a_flipped_bit_marks_its_frame_and_no_other(dut: Any, pauses: tuple[int
 
 @cocotb.test()
 async def every_bit_of_a_short_frame_matters(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     (frame,) = sealed([18])
     sent = [flipped(frame, bit) for bit in range(8 * len(frame))]
@@ -77,7 +78,7 @@ async def every_bit_of_a_short_frame_matters(dut: Any) -> None:
 
 @cocotb.test()
 async def a_runt_leaves_nothing_but_a_count(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     whole = sealed([64, 65, 68, 69, 72])
     sent = [piece for frame in whole for runt in (1, 2, 3, 4) for piece in (frame, bytes(runt))]
@@ -88,7 +89,7 @@ async def a_runt_leaves_nothing_but_a_count(dut: Any) -> None:
 
 @cocotb.test()
 async def a_jumbo_frame(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     (sent,) = sealed([JUMBO])
     (got,) = await bench.through([sent], 1)
@@ -97,7 +98,7 @@ async def a_jumbo_frame(dut: Any) -> None:
 
 @cocotb.test()
 async def an_error_of_the_mac_marks_the_frame(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     for frame in sealed([64, 67, 69, 72]):
         for bad in (True, False):
@@ -111,7 +112,7 @@ async def an_error_of_the_mac_marks_the_frame(dut: Any) -> None:
 
 @cocotb.test()
 async def the_stated_latency(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     for frame in sealed([60, 64, 65, 69, 82]):
         (got,) = await bench.through([frame], 1)
@@ -120,7 +121,7 @@ async def the_stated_latency(dut: Any) -> None:
 
 @cocotb.test()
 async def frames_pass_at_line_rate(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     lengths = [64 + number % 9 for number in range(40)]
     got = await bench.through(sealed(lengths), len(lengths))
@@ -138,7 +139,7 @@ async def frames_pass_at_line_rate(dut: Any) -> None:
 
 @cocotb.test()
 async def nothing_of_a_frame_outlives_a_reset(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     long, short = sealed([200, 67])
     draw = random.Random(3)

@@ -9,7 +9,8 @@ from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles
-from frame_streams import Bench
+
+from hwsim.cocotb import StreamBench
 
 LENGTHS = [*range(1, 17), *range(56, 124), 508, 1510]  # without FCS; short ones end in every lane
 JUMBO = 9210
@@ -30,7 +31,7 @@ def sealed(frame: bytes) -> bytes:
 @cocotb.test()
 @cocotb.parametrize(pauses=PAUSES)
 async def every_length(dut: Any, pauses: tuple[int, int]) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     bench.pause(*pauses)
     sent = frames(LENGTHS)
@@ -43,7 +44,7 @@ async def every_length(dut: Any, pauses: tuple[int, int]) -> None:
 
 @cocotb.test()
 async def a_jumbo_frame(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     (sent,) = frames([JUMBO])
     (got,) = await bench.through([sent], 1)
@@ -53,7 +54,7 @@ async def a_jumbo_frame(dut: Any) -> None:
 
 @cocotb.test()
 async def a_word_is_offered_the_cycle_after_it_was_taken(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     for frame in frames([60, 61, 64, 78]):
         (got,) = await bench.through([frame], 1)
@@ -64,7 +65,7 @@ async def a_word_is_offered_the_cycle_after_it_was_taken(dut: Any) -> None:
 
 @cocotb.test()
 async def frames_follow_each_other_without_a_bubble(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     sent = frames([60 + number % 9 for number in range(40)])
     got = await bench.through(sent, len(sent))
@@ -74,7 +75,7 @@ async def frames_follow_each_other_without_a_bubble(dut: Any) -> None:
 
 @cocotb.test()
 async def an_error_goes_along_with_the_last_word(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     for bad in (True, False, True, False):
         for frame in frames([60, 61, 68]):
@@ -86,7 +87,7 @@ async def an_error_goes_along_with_the_last_word(dut: Any) -> None:
 
 @cocotb.test()
 async def nothing_of_a_frame_outlives_a_reset(dut: Any) -> None:
-    bench = Bench(dut)
+    bench = StreamBench(dut)
     await bench.start()
     long, short = frames([200, 67])
     draw = random.Random(3)

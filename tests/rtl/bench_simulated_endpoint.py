@@ -17,7 +17,6 @@ from bench_blp_endpoint import drawn_frame
 from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge, ValueChange
 from drawn_frames import flipped
 from endpoint_model import Heard
-from frame_streams import Bench
 
 from hwsim.bilateral.bits import register_of, slot_bits
 from hwsim.bilateral.endpoint import Answer, Application, Endpoint
@@ -26,6 +25,7 @@ from hwsim.bilateral.machine import Register
 from hwsim.bilateral.record import RECORD_OCTETS, Record, RecordMemory
 from hwsim.bilateral.table import OBSERVABLES, TABLE, State
 from hwsim.bilateral.wire import FRAME_OCTETS
+from hwsim.cocotb import StreamBench
 from hwsim.nv_register import NvParams, NvRegister
 
 SA = bytes.fromhex("020000000001")
@@ -52,7 +52,7 @@ class Both:
 
     def __init__(self, dut: Any, nvid: int) -> None:
         self.dut = dut
-        self.bench = Bench(dut)
+        self.bench = StreamBench(dut)
         self.env = simpy.Environment()
         self.nvid = nvid
         self.out: list[bytes] = []

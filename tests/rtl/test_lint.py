@@ -12,6 +12,8 @@ import pytest
 import simulators
 from simulators import RTL
 
+from hwsim.cocotb import verilator_environment
+
 FILES = {path.stem: path for folder in (RTL, RTL / "bench") for path in sorted(folder.glob("*.v"))}
 MODULES = [name for name, path in FILES.items() if path.parent == RTL]
 STREAM_DUT = "fcs_check"  # what stream_bench holds
@@ -47,7 +49,7 @@ def verilator(name: str, setting: str, folder: Path) -> tuple[int, str]:
     given = [f"-G{setting}"] if setting else []
     return run(["verilator", "--lint-only", "--quiet", *simulators.WARNINGS, "+1364-2005ext+v", "-I.", "-y", ".", "-y",
                 "bench", "--Mdir", folder, f"-DDUT={STREAM_DUT}", *given, FILES[name]],
-               **simulators.verilator_environment())  # fmt: skip
+               **verilator_environment())  # fmt: skip
 
 
 def yosys(*of: tuple[str, str]) -> tuple[int, str]:
