@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge, ValueChange, with_timeout
+from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge, Timer, ValueChange, with_timeout
 
 from hwsim.bilateral import verilated
 from hwsim.bilateral.channel import Channel
@@ -42,10 +42,16 @@ class Arrival(NamedTuple):
 
 
 class TB:
-    """A clock and a reset (synchronous, active high) by the names of their ports."""
+    """A clock and a reset (synchronous, active high) by the names of their ports.
 
-    def __init__(self, dut: Any, *, clock: str = "clk_i", reset: str = "rst_i", period_ps: int = 6400) -> None:
+    A test that simulates more than *limit_ms* fails: what it waits for will not come.
+    """
+
+    def __init__(
+        self, dut: Any, *, clock: str = "clk_i", reset: str = "rst_i", period_ps: int = 6400, limit_ms: int = 100
+    ) -> None:
         self.dut = dut
+        self._limit_ms = limit_ms
         self.clock = getattr(dut, clock)
         self._reset = getattr(dut, reset)
         self._period_ps = period_ps
@@ -53,7 +59,12 @@ class TB:
     async def start(self) -> None:
         """Start the clock and reset."""
         Clock(self.clock, self._period_ps, unit="ps", period_high=self._period_ps // 2).start()
+        cocotb.start_soon(self._fail_late())
         await self.reset()
+
+    async def _fail_late(self) -> None:
+        await Timer(self._limit_ms, "ms")
+        raise AssertionError(f"not done after {self._limit_ms} ms of simulated time")
 
     async def reset(self) -> None:
         """Two cycles of reset, and the cycle after it."""
@@ -66,7 +77,7 @@ class TB:
 class FrameSource:
     """A hand on a frame_source whose ports the top has, as `frame_i length_i bad_i put_i taken_o` behind *prefix*."""
 
-    def __init__(self, dut: Any, prefix: str = "", *, timeout_us: int = 1000) -> None:
+    def __init__(self, dut: Any, prefix: str = "", *, timeout_us: int | None = None) -> None:
         self._timeout_us = timeout_us
         self._frame, self._length, self._bad, self._put, self._taken = (
             getattr(dut, prefix + name) for name in ("frame_i", "length_i", "bad_i", "put_i", "taken_o")
@@ -75,19 +86,22 @@ class FrameSource:
             port.value = 0
 
     async def put(self, octets: bytes, *, bad: bool = False) -> None:
-        """Hand over a frame; returns once the source has copied it.  Raises SimTimeoutError if it does not."""
+        """Hand over a frame; returns once the source has copied it.
+
+        Raises SimTimeoutError after *timeout_us*, if given.
+        """
         self._frame.value = int.from_bytes(octets, "little")
         self._length.value = len(octets)
         self._bad.value = bad
         self._put.value = not bool(self._put.value)
-        await with_timeout(ValueChange(self._taken), self._timeout_us, "us")
+        await _changed(self._taken, self._timeout_us)
 
 
 class FrameSink:
     """A hand on a frame_sink: its ports as the top has them, *instance* (if given) for the cycles."""
 
     def __init__(
-        self, dut: Any, prefix: str = "", *, instance: Any = None, clock: str = "clk_i", timeout_us: int = 1000
+        self, dut: Any, prefix: str = "", *, instance: Any = None, clock: str = "clk_i", timeout_us: int | None = None
     ) -> None:
         self._timeout_us = timeout_us
         self._arrived, self._frame, self._length, self._bad = (
@@ -97,8 +111,8 @@ class FrameSink:
         self._clock = getattr(dut, clock)
 
     async def get(self) -> Arrival:
-        """The next frame that arrives.  Raises SimTimeoutError if none does."""
-        await with_timeout(ValueChange(self._arrived), self._timeout_us, "us")
+        """The next frame that arrives.  Raises SimTimeoutError after *timeout_us*, if given."""
+        await _changed(self._arrived, self._timeout_us)
         await ReadOnly()
         octets = int(self._frame.value).to_bytes(len(self._frame) // 8, "little")[: int(self._length.value)]
         seen = self._instance
@@ -111,10 +125,10 @@ class FrameSink:
 class StreamBench(TB):
     """The ports of `stream_bench.v`, or of a top that names them alike: source and sink, whichever are there.
 
-    *timeout_us*: simulated, how long a frame may take to be taken or to come; *ports* as TB's.
+    *timeout_us*: how long a frame may take to be taken or to come (it costs time to watch that); *ports* as TB's.
     """
 
-    def __init__(self, dut: Any, *, timeout_us: int = 1000, **ports: Any) -> None:
+    def __init__(self, dut: Any, *, timeout_us: int | None = None, **ports: Any) -> None:
         super().__init__(dut, **ports)
         self.octets_a_word = int(dut.DATA_W.value) // 8
         for name in ("source_pause_i", "sink_pause_i"):
@@ -219,6 +233,11 @@ class CrashInjector:
                 await self.crash()
         finally:
             self._signal.value = 0
+
+
+async def _changed(signal: Any, timeout_us: int | None) -> None:
+    change = ValueChange(signal)
+    await (change if timeout_us is None else with_timeout(change, timeout_us, "us"))
 
 
 def mailboxes() -> list[Path]:

@@ -19,7 +19,6 @@ def main(simulator: str = "icarus", folder: Path = Path("build")) -> int:
     """0 where every test ran and passed."""
     if simulator == "verilator":
         os.environ.update(verilator_environment())
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *sys.path])
     runner = get_runner(simulator)
     runner.build(
         sources=[HERE / "frame_fifo.v", *mailboxes()],

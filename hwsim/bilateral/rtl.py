@@ -214,24 +214,19 @@ class RtlEndpoint(Endpoint):
             return
         if self._event is not None and self._event[0] <= self._now:
             self._happen()
-        cycle = self._now // self._period + 1
-        if self._drawn or self._library.hw_cycle(self._end) > cycle:
-            self._library.hw_restore(self._end)
-        self._library.hw_run(self._end, cycle, _QUIETLY | self._drawn)
+        self._library.hw_come(self._end, self._now // self._period + 1, self._drawn)
 
     def _go(self) -> None:
         """Its inputs have changed: run ahead, to the next thing that it does."""
         if self._handles:
             return
-        library, end = self._library, self._end
-        self._life += 1
+        self._life = life = self._life + 1
         self._event = None
-        library.hw_touch(end)
-        library.hw_save(end)
         if not self.up:
+            self._library.hw_save(self._end)
             return
-        what = library.hw_run(end, library.hw_cycle(end) + self._far, 0)
-        life, out = self._life, self._out
+        what = self._library.hw_go(self._end, self._far)
+        out = self._out
         self._write_from = out.write_from
         at = max(out.cycle * self._period, self._now)
         self._event = (at, what)

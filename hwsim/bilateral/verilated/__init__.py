@@ -138,7 +138,8 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         ("save", None, (end,)),
         ("restore", None, (end,)),
         ("frame", None, (end, ctypes.c_char_p, u32)),
-        ("touch", None, (end,)),
+        ("come", None, (end, u64, u32)),
+        ("go", u32, (end, u64)),
         ("look", None, (end,)),
         ("counters", None, (end, ctypes.c_void_p)),
     ):

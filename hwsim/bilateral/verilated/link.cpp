@@ -376,8 +376,18 @@ void hw_frame(End* end, const uint8_t* octets, uint32_t length) {
     end->at.quiet = 0;
 }
 
-// The inputs have changed.
-void hw_touch(End* end) { end->at.quiet = 0; }
+// To the beginning of a cycle, back if it has run ahead of that.
+void hw_come(End* end, uint64_t cycle, uint32_t drawn) {
+    if (drawn || end->at.cycle > cycle) hw_restore(end);
+    end->run(cycle, QUIETLY | drawn);
+}
+
+// The inputs may have changed: mark this place, and run ahead, so many cycles at most.
+uint32_t hw_go(End* end, uint64_t far) {
+    end->at.quiet = 0;
+    hw_save(end);
+    return end->run(end->at.cycle + far, 0);
+}
 
 // The register as it is now, before anything happens in this cycle.
 void hw_look(End* end) {
