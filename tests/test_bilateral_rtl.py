@@ -138,6 +138,19 @@ def test_the_same_crashes_and_losses_lead_to_the_same_commits(seed: int, tmp_pat
         assert sum(row[1] == "stopped" for row in trace.rows) > 5
 
 
+@needs_verilator
+def test_a_tree_converges_over_verilog_as_over_the_model(tmp_path: Path) -> None:
+    text = (ROOT / "topologies" / "tree-convergence.yaml").read_text()
+    assert text.count("beacon: 1h") == 3
+    text = text.replace("beacon: 1h", "beacon: 20s").split("cases:")[0]
+    found = [answers.answer(load(written(tmp_path, each))) for each in (text, in_verilog(text))]
+    assert all(one.is_well for one in found)
+    model, verilog = (
+        [(row[2], row[6]) for row in one.traces[0].rows if row[1] == "epoch_committed"] for one in found
+    )
+    assert model == verilog
+
+
 class Offering(Application):
     """Offers a token as soon as it can."""
 
@@ -248,6 +261,8 @@ def test_what_is_missing_is_named_and_all_else_works(
     [
         ("kind: bilateral", "kind: bilateral, model: rtl, simulator: icarus", "write simulator: verilator"),
         ("rate: 10Gb/s", "model: rtl, rate: 25Gb/s", "shorter clock"),
+        ("kind: bilateral, rate: 10Gb/s, delay: 1us, beacon: 50us",
+         "kind: bilateral, model: rtl, rate: 10Gb/s, delay: 1us, beacon: 1min", "at most 27s"),
         ("nv: {write: 1us, ", "nv: {write: 1us, endurance: 1e6, ", "model: model"),
         ("nv: {write: 1us, ", "nv: {write: 1us, hold_up: 1us, ", "model: model"),
     ],

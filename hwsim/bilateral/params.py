@@ -12,6 +12,7 @@ from hwsim.quantities import Duration
 from hwsim.units import PS_PER_SECOND
 
 _BITS_A_CYCLE = 64  # that the Verilog takes
+_TIMER_TICKS = 1 << 32  # that it counts
 
 
 class BilateralParams(ChannelParams):
@@ -43,4 +44,7 @@ class BilateralParams(ChannelParams):
                 f"the Verilog takes {_BITS_A_CYCLE} bits a cycle, and the line brings more; "
                 "write a lower rate or a shorter clock"
             )
+        if max(self.beacon, self.retransmit) > (_TIMER_TICKS - 1) * self.clock:
+            most = _TIMER_TICKS * self.clock // PS_PER_SECOND
+            raise ValueError(f"the Verilog's timer counts 32 bits of cycles; write at most {most}s")
         return self
