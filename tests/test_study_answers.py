@@ -105,6 +105,22 @@ def test_capacitors_are_worth_what_the_rows_say() -> None:
     assert conclude(study, [], False) == "No run is done, so there is no answer yet."
 
 
+def test_whether_the_hardware_shows_is_what_the_rows_say() -> None:
+    study = shipped("link-nv-write-time")
+
+    def closing(hardware_s: float) -> list[Row]:
+        return rows_of(
+            study,
+            lambda at, _: (3e-6 + (hardware_s if at["links.0.model"] == "rtl" else 0.0), 0.3, 3000.0),
+            repeats=1,
+        )
+
+    shows = conclude(study, findings(study, closing(0.5e-6)), True)
+    assert "The hardware around the memory shows: " in shows
+    assert "apart at 7 of 7 points" in shows
+    assert "The hardware around the memory does not show: " in conclude(study, findings(study, closing(0.0)), True)
+
+
 def renewal(study: Study, factor: float = 1.0, noise: float = 0.0) -> list[Row]:
     """Rows as the exact expectation gives them, for failures *factor* times as rare."""
     import random
