@@ -72,7 +72,6 @@ def test_a_resolved_topology_runs_the_same(tmp_path: Path) -> None:
         (", nv: {write: 1us, word: 128B}", "", "'cell0' has no non-volatile memory"),
         ("over: wire", "over: wires", "did you mean 'wire'?"),
         ("beacon: 50us, ", "", "beacon"),
-        ("kind: bilateral", "kind: bilateral, model: rtl", "write model: model"),
         ("over: wire, rounds: 50", "over: wire", "rounds"),
         ("rounds: 50}", "rounds: 50}\nprotocol: {kind: in_place}", "takes no checkpoints"),
         ("rounds: 50}", "rounds: 50}\nwhat_if: {x: {kind: power_loss, together: cell0}}", "takes no checkpoints"),
