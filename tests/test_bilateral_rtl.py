@@ -263,6 +263,7 @@ def test_what_is_missing_is_named_and_all_else_works(
         ("rate: 10Gb/s", "model: rtl, rate: 25Gb/s", "shorter clock"),
         ("kind: bilateral, rate: 10Gb/s, delay: 1us, beacon: 50us",
          "kind: bilateral, model: rtl, rate: 10Gb/s, delay: 1us, beacon: 1min", "at most 27s"),
+        ("nv: {write: 1us, ", "nv: {write: 1min, ", "less than 13s"),
         ("nv: {write: 1us, ", "nv: {write: 1us, endurance: 1e6, ", "model: model"),
         ("nv: {write: 1us, ", "nv: {write: 1us, hold_up: 1us, ", "model: model"),
     ],

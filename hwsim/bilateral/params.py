@@ -11,6 +11,7 @@ from hwsim.nv_register import NvParams
 from hwsim.quantities import Duration
 from hwsim.units import PS_PER_SECOND
 
+LONGEST_WRITE = 2_147_483_646  # cycles of the Verilog
 _BITS_A_CYCLE = 64  # that the Verilog takes
 _TIMER_TICKS = 1 << 32  # that it counts
 

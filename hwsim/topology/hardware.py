@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from hwsim.bilateral.params import LONGEST_WRITE
+from hwsim.bilateral.record import write_time
 from hwsim.quantities import Params
 from hwsim.topology.document import Document, key_names, mistakes_of, suggest
 from hwsim.topology.lines import CountLine, DomainLine, LinkLine, NodeLine
@@ -19,6 +21,7 @@ from hwsim.topology.profiles import Profile
 from hwsim.topology.registries import OWN_TIMES, USUAL_PROFILES, device_kinds, link_kinds
 from hwsim.topology.spec import DeviceSpec, Figure, LinkSpec, NodeSpec
 from hwsim.topology.yaml_source import Path, Place
+from hwsim.units import PS_PER_SECOND
 
 MAX_DEVICES = 200_000
 MAX_LINKS = 1_000_000
@@ -387,6 +390,12 @@ class HardwareReader:
                 problem = f"the memory in the Verilog at '{end}' never wears out, and has no energy to go on with"
                 self.document.wrong(path, problem, "leave out hold_up and endurance, or write model: model", key=True)
                 return False
+            if nv is not None and params.model == "rtl":  # type: ignore[attr-defined]
+                most = LONGEST_WRITE * params.clock  # type: ignore[attr-defined]
+                if write_time(nv) >= most:
+                    problem = f"the Verilog's memory at '{end}' counts 31 bits of cycles for a write"
+                    self.document.wrong(path, problem, f"write less than {most // PS_PER_SECOND}s", key=True)
+                    return False
             if device is not None and nv is None:
                 problem = f"'{end}' has no non-volatile memory for the register of its end"
                 remedy = "write nv: {write: 2us, word: 128B} here, or under a nic for its own"

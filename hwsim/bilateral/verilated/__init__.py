@@ -23,13 +23,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from hwsim.bilateral.params import LONGEST_WRITE
 from hwsim.errors import EnvironmentFailure, ToolMissing
 
-LONGEST_WRITE: Final = 2_147_483_646  # cycles; each end sets what its own takes (see link.cpp)
 _TOP = "blp_link_top"
 _VERILATE: Final = (
     "--cc", "--savable", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "--prefix", "Vlink",
-    "--top-module", _TOP, f"-GWRITE_CYCLES={LONGEST_WRITE}", "+1364-2005ext+v",
+    "--top-module", _TOP, f"-GWRITE_CYCLES={LONGEST_WRITE}",  # each end sets what its own takes: see link.cpp
+    "+1364-2005ext+v",
     "-Wno-PINMISSING", "-Wno-PINCONNECTEMPTY",
 )  # fmt: skip
 _COMPILE: Final = ("-O2", "-std=c++17", "-shared", "-fPIC", "-fvisibility=default")
