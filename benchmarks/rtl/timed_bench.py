@@ -31,6 +31,24 @@ async def mailbox(dut: Any) -> None:
     assert [arrival.octets for arrival in got] == BODIES
 
 
+@cocotb.test(skip=os.environ["BENCH_WAY"] != "end")
+async def end(dut: Any) -> None:
+    from hwsim.bilateral.frame import Frame, encode
+    from hwsim.bilateral.wire import FrameType
+    from hwsim.cocotb import StreamBench
+
+    for name in ("crash_i", "tear_sel_i", "link_i", "tick_i", "request_i", "answer_i", "slot_i", "consumed_i", "nvid_i",
+                 "read_row_i", "read_drop_i", "cfg_beacon_i", "cfg_retry_i"):  # fmt: skip
+        getattr(dut, name).value = 0
+    bench = StreamBench(dut)
+    await bench.start()
+    octets = encode(Frame(FrameType.HELLO, src=2, credit=True))
+    began = process_time()
+    for _ in range(FRAMES):
+        await bench.put(octets)
+    say(began)
+
+
 @cocotb.test(skip=os.environ["BENCH_WAY"] != "per_cycle")
 async def per_cycle(dut: Any) -> None:
     from cocotbext.axi import AxiStreamBus, AxiStreamSink, AxiStreamSource
