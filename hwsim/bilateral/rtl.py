@@ -150,6 +150,7 @@ class RtlEndpoint(Endpoint):
         self._destroy.atexit = False  # then there is nothing left to save
         self._in = _Inputs.from_address(library.hw_inputs(self._end))
         self._out = _Outputs.from_address(library.hw_outputs(self._end))
+        self._frame_at = library.hw_outputs(self._end) + _Outputs.frame.offset
         self._write_from = 0  # the cycle from which a write is under way; 0: none is
         self._handles = False  # an event of the Verilog's is being handled: it stands still at the present cycle
         self._event: tuple[int, int] | None = None  # when the Verilog's next one is (ps), and what it is
@@ -278,9 +279,8 @@ class RtlEndpoint(Endpoint):
             if "enqueue" in TABLE[row].acts:
                 self._queue = self._offering[0]
             self._offering = ()
-        self.volatile = Volatile(
-            bool(bits & 16), bool(bits & 8), bool(bits & 4), bool(bits & 2), (self._queue,) if bits & 1 else ()
-        )
+        queued = (self._queue,) if bits & 1 else ()
+        self.volatile = Volatile(bits & 16 != 0, bits & 8 != 0, bits & 4 != 0, bits & 2 != 0, queued)
         if what & _GRANTED and "enqueue" in TABLE[row].acts:
             self.volatile = self.volatile._replace(queued=(self._queue,))
         before = self.register
@@ -289,7 +289,7 @@ class RtlEndpoint(Endpoint):
         if what & _SETTLED:
             self._write_from = 0
         if what & _SENT:
-            octets = bytes(out.frame[: out.length])
+            octets = ctypes.string_at(self._frame_at, out.length)
             self.sent[FrameType(octets[14] & 0x0F).name] += 1
             self.transmit(octets)
         if what & _FENCED:
