@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hwsim.bilateral.judged import judge
+from hwsim.bilateral.judged import LinkJudge, judge
 from hwsim.contents import decode
 from hwsim.converging import adopted_with_neighbours, committed_is_held, generations_rise
 from hwsim.crash_timeline import Replay, Timeline
@@ -326,8 +326,11 @@ def _shards_without(trace: Trace, holding: Mapping[tuple[str, str, str], str], e
     return [part.name for part in trace.header.parts if part.shard >= 0 and part.shard not in there]
 
 
-def _links_keep(promise: str, name: str, told: str, trace: Trace) -> Verdict:
-    links = judge(trace)
+Links = Mapping[str, LinkJudge]  # by name, judged to the end of the trace
+
+
+def _links_keep(promise: str, name: str, told: str, trace: Trace, links: Links | None) -> Verdict:
+    links = judge(trace) if links is None else links
     broken = next((found for link in links.values() for found in link.violations if found.promise == promise), None)
     if broken is not None:
         link = broken.record.subject.rpartition("@")[0]
@@ -336,28 +339,28 @@ def _links_keep(promise: str, name: str, told: str, trace: Trace) -> Verdict:
     return Verdict(name, Value.HOLDS, f"{sum(link.settled for link in links.values())} rounds {told}")
 
 
-def rounds_agree(trace: Trace) -> Verdict:
+def rounds_agree(trace: Trace, links: Links | None = None) -> Verdict:
     """Both ends of a bilateral link end every round alike, with the same epoch, and are never further apart than one.
 
     Verifies: after every write of a register.  Leaves unverified: rounds that only one end has ended yet.
     """
-    return _links_keep("rounds", "rounds_agree", "ended alike at both ends", trace)
+    return _links_keep("rounds", "rounds_agree", "ended alike at both ends", trace, links)
 
 
-def tokens_conserved(trace: Trace) -> Verdict:
+def tokens_conserved(trace: Trace, links: Links | None = None) -> Verdict:
     """Every token of a bilateral link is in exactly one place, after every write of a register.
 
     Verifies: the tokens that the trace says were issued.  Leaves unverified: payloads that are no tokens.
     """
-    return _links_keep("tokens", "tokens_conserved", "ended, and every token in one place throughout", trace)
+    return _links_keep("tokens", "tokens_conserved", "ended, and every token in one place throughout", trace, links)
 
 
-def claims_follow_registers(trace: Trace) -> Verdict:
+def claims_follow_registers(trace: Trace, links: Links | None = None) -> Verdict:
     """An end says that a round ended only once its register says so, and that it is closed once its peer's does.
 
     Verifies: `round_committed`, `round_reversed`, `round_closed`.  Leaves unverified: that every round is claimed.
     """
-    return _links_keep("claims", "claims_follow_registers", "claimed no sooner than written", trace)
+    return _links_keep("claims", "claims_follow_registers", "claimed no sooner than written", trace, links)
 
 
 CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (
@@ -381,6 +384,7 @@ _BY_RULE: Mapping[str, tuple[Callable[[Trace], Verdict], ...]] = {
     "two_phase": LOG_CHECKERS,
 }
 _ASK_TIMELINES = (persisted_before_committed, common_retained, logs_forced)
+_ASK_LINKS = (rounds_agree, tokens_conserved, claims_follow_registers)
 
 
 def promised(trace: Trace) -> list[Verdict]:
@@ -398,16 +402,21 @@ def _asked(traces: Sequence[Trace]) -> list[Callable[[Trace], Verdict]]:
     return asked + (list(LINK_CHECKERS) if linked else [])
 
 
-def check_all(traces: Sequence[Trace], timelines: Sequence[Timeline] = ()) -> list[Verdict]:
+def check_all(
+    traces: Sequence[Trace], timelines: Sequence[Timeline] = (), links: Sequence[Links] = ()
+) -> list[Verdict]:
     """Every checker that applies over every trace: of each the first verdict that is not `holds`, or else the first.
 
-    *timelines*: of the same traces, where they are prepared already.
+    *timelines*, *links*: of the same traces, where they are prepared, and judged, already.
     """
     prepared = dict(zip(map(id, traces), timelines, strict=False))
+    judged = dict(zip(map(id, traces), links, strict=False))
     found = []
     for checker in _asked(traces):
         if checker in _ASK_TIMELINES:
             verdicts = [checker(trace, prepared.get(id(trace))) for trace in traces]
+        elif checker in _ASK_LINKS:
+            verdicts = [checker(trace, judged.get(id(trace))) for trace in traces]
         else:
             verdicts = [checker(trace) for trace in traces]
         found.append(next((verdict for verdict in verdicts if verdict.value is not Value.HOLDS), verdicts[0]))

@@ -61,7 +61,7 @@ def _evaluate(traces: Sequence[Trace], expect: Iterable[Expectation]) -> dict[st
     judged = [judge(trace) for trace in traces]
     counted = [trace.figures.get("links", {}) for trace in traces]
     result["links"] = _links(counted, judged, traces)
-    result["verdicts"] = {verdict.name: verdict.to_json() for verdict in checkers.check_all(traces, timelines)}
+    result["verdicts"] = {verdict.name: verdict.to_json() for verdict in checkers.check_all(traces, timelines, judged)}
     result["expect"] = expectations.judge(expect, result)
     return result
 
