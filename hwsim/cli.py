@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -152,18 +152,25 @@ def explore(
     with progress() as say, output.staged(folder) as scratch:
         found = explored(resolved, cases, crashes=crashes, budget=budget, jobs=jobs, say=say)
         written = output.write_exploration(scratch, found.result, [one.to_yaml() for one in found.reproducers])
-    match chosen:
-        case Format.json:
-            sys.stdout.write(output.to_json(found.result))
-        case Format.markdown:
-            print(exploration.markdown(found.result), end="\n\n")
-        case Format.text:
-            print(exploration.text(found.result), end="\n\n")
+    _print_found(chosen, found.result, exploration.text, exploration.markdown)
     if chosen is not Format.json:
         for name in written:
             print(f"hwsim replay {folder / name}")
         print(f"{folder}/")
     return 0 if found.is_well else 1
+
+
+def _print_found(
+    chosen: Format, result: Mapping[str, Any], text: Callable[[Mapping[str, Any]], str],
+    markdown: Callable[[Mapping[str, Any]], str],
+) -> None:  # fmt: skip
+    """A result in the format chosen; where more is said after it, an empty line parts the two."""
+    from hwsim import output
+
+    if chosen is Format.json:
+        sys.stdout.write(output.to_json(result))
+    else:
+        print((markdown if chosen is Format.markdown else text)(result), end="\n\n")
 
 
 def _mutations(topology: Topology, budget: int, jobs: int | None, chosen: Format) -> int:
@@ -209,13 +216,7 @@ def compare(
     with progress() as say, output.staged(folder) as scratch:
         found = study.compare(path, changes or [], seed, protocols=wanted, say=say)
         output.write_comparison(scratch, found.result)
-    match chosen:
-        case Format.json:
-            sys.stdout.write(output.to_json(found.result))
-        case Format.markdown:
-            print(comparison.markdown(found.result), end="\n\n")
-        case Format.text:
-            print(comparison.text(found.result), end="\n\n")
+    _print_found(chosen, found.result, comparison.text, comparison.markdown)
     if chosen is not Format.json:
         print(f"{folder}/")
     return 1 if strict and not found.all_safe else 0
