@@ -279,7 +279,7 @@ def kinds() -> None:
     """Print every kind with its parameters and units, and which fault may strike what."""
     from hwsim import topology
 
-    print(topology.list_kinds().rstrip())
+    print(topology.kinds().rstrip())
 
 
 @app.command(rich_help_panel=FILES)

@@ -16,7 +16,7 @@ from strategies import mutated_topologies, topologies
 
 import hwsim.topology
 from hwsim.errors import Mistake, UserError
-from hwsim.topology import check, list_kinds, load, load_case, load_cases, schema, starter
+from hwsim.topology import check, kinds, load, load_case, load_cases, schema, starter
 from hwsim.topology.expectations import Known, key_problem
 from hwsim.topology.profiles import shipped
 from hwsim.topology.registries import device_kinds
@@ -594,7 +594,7 @@ def test_the_examples_resolve_to_files_that_load_to_the_same(tmp_path: Path, pat
 
 
 def test_the_kinds_are_told_with_their_faults() -> None:
-    text = list_kinds()
+    text = kinds()
     for word in ("nvme", "checkpoint", "manifest", "in_place", "abstract", "controller_reset", "awupf", "h100_sxm"):
         assert word in text
     (row,) = [line for line in text.splitlines() if line.split()[:1] == ["controller_reset"]]

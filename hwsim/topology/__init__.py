@@ -1,6 +1,6 @@
 """Topology files: from YAML to a frozen `Topology`; builds nothing.
 
-`load` and `load_cases` resolve a file, `check` names every mistake in some; `schema`, `list_kinds` and `starter` tell
+`load` and `load_cases` resolve a file, `check` names every mistake in some; `schema`, `kinds` and `starter` tell
 what can be written.
 """
 
@@ -85,7 +85,7 @@ def schema() -> dict[str, Any]:
     return made()
 
 
-def list_kinds() -> str:
+def kinds() -> str:
     """Every kind with its parameters, and which fault may strike which device, as text."""
     from hwsim.topology.reference import kinds as told
 
