@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from hwsim.bilateral import invariants, mutations
+from hwsim.bilateral import invariants, mutations, reboots
 from hwsim.bilateral.checking import EXCHANGES, Finding, explore, judge_of
 from hwsim.bilateral.machine import Register, Rows, Seen, Volatile
 from hwsim.bilateral.model import Model
@@ -176,6 +176,27 @@ def test_a_search_is_the_same_again() -> None:
 # variants
 
 # As long as the traces of an independent model where both count the same steps.
+def test_a_register_has_ten_codes_and_a_reboot_that_mistakes_none_is_the_standard_one() -> None:
+    assert len(set(reboots.CODES)) == 10
+    assert len(set(reboots.MISTAKES)) == 90
+    standard = explore("standard", Setting())
+    for code in reboots.CODES:
+        same = explore("same", Setting(reboot=reboots.mistaking(code, code)))
+        assert (same.states, same.edges, same.broken) == (standard.states, standard.edges, None)
+
+
+def test_what_is_read_wrongly_is_all_that_a_mistaking_reboot_changes() -> None:
+    for written, read in reboots.MISTAKES:
+        reboot = reboots.mistaking(written, read)
+        for code in reboots.CODES:
+            register = Register(1, 2, 4 + code.parity, code.phase, "T" if code.filled else None, epoch=3)
+            left, store = reboot(register, () if code.filled else ("T",))
+            assert reboots.code_of(left) == (read if code == written else code)
+            assert (left.nvid, left.peer, left.epoch) == (1, 2, 3)
+            if code != written:
+                assert (left, store) == (register, () if code.filled else ("T",))
+
+
 SHORTEST = {"V1": 6, "V2": 6, "V3": 8, "V4": 8, "V5": 7, "V10": 6, "V11": 11, "V12": 21, "no ids": 7}
 
 

@@ -37,7 +37,6 @@ from hwsim.bilateral.machine import (
     settled,
 )
 from hwsim.bilateral.setting import (
-    REBOOTS,
     End,
     Setting,
     describe_end,
@@ -339,7 +338,7 @@ class Model:
             new = end.stages[0]
             lefts = [(", the write not done", end.register, end.store), (", the write done", *new)]
         for words, register, store in lefts:
-            register, store = REBOOTS[self.setting.reboot](register, store)
+            register, store = self.setting.reboot(register, store)
             row = decide(register, end.volatile, Event.POWER_ON, {}, rows=self.setting.rows).row
             volatile = settled(end.volatile, row.acts)
             if not self.setting.carrier:

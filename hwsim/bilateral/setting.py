@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from hwsim.bilateral.machine import STANDARD, Register, Rows, Seen, Volatile, state_of
-from hwsim.bilateral.table import Phase, State
+from hwsim.bilateral.table import State
+
+Reboot = Callable[[Register, tuple[str, ...]], tuple[Register, tuple[str, ...]]]
+
+
+def keeps_all(register: Register, store: tuple[str, ...]) -> tuple[Register, tuple[str, ...]]:
+    """A crash takes nothing that is not volatile: the protocol's own reboot."""
+    return register, store
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Setting:
     identities: bool = True  # False: every frame passes for the peer's
     reorder: bool = False  # frames in flight are a bag
     rows: Rows = field(default=STANDARD, compare=False)
-    reboot: str = "standard"  # what a crash leaves of the register: a key of REBOOTS
+    reboot: Reboot = keeps_all  # what a crash leaves of the register, and of the application's store
     delivery: str = "with"  # the payload reaches the application "with" the register's write, "before" or "after" it
     early: bool = False  # the new snapshot is sent before the register is written
 
@@ -65,44 +72,6 @@ def without_payload(store: tuple[str, ...], payload: object) -> tuple[str, ...]:
     left = list(store)
     left.remove(str(payload))
     return tuple(left)
-
-
-def _keep(register: Register, store: tuple[str, ...]) -> tuple[Register, tuple[str, ...]]:
-    return register, store
-
-
-def _drop_register(register: Register, store: tuple[str, ...]) -> tuple[Register, tuple[str, ...]]:
-    """The register is as formatted, under the same identity; the application finds no offer, so nothing was given."""
-    unbound, store = _drop_offer(register, store)
-    return Register(unbound.nvid, unbound.peer), store
-
-
-def _drop_offer(register: Register, store: tuple[str, ...]) -> tuple[Register, tuple[str, ...]]:
-    if register.phase is not Phase.OFFER:
-        return register, store
-    return register._replace(phase=Phase.RETURNED, slot=None), with_payload(store, register.slot)
-
-
-def _drop_outcome(register: Register, store: tuple[str, ...]) -> tuple[Register, tuple[str, ...]]:
-    return (register._replace(phase=Phase.RETURNED) if register.phase is Phase.TAKEN else register), store
-
-
-def _drop_slot(register: Register, store: tuple[str, ...]) -> tuple[Register, tuple[str, ...]]:
-    return register._replace(slot=None), store
-
-
-def _drop_round(register: Register, store: tuple[str, ...]) -> tuple[Register, tuple[str, ...]]:
-    return register._replace(round=0), store
-
-
-REBOOTS: Final[Mapping[str, Callable[[Register, tuple[str, ...]], tuple[Register, tuple[str, ...]]]]] = {
-    "standard": _keep,
-    "no register": _drop_register,
-    "no offer": _drop_offer,
-    "no outcome": _drop_outcome,
-    "no slot": _drop_slot,
-    "no round": _drop_round,
-}
 
 
 def describe_end(end: End, offset: int = 0) -> str:

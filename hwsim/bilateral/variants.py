@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from hwsim.bilateral import tec_model
+from hwsim.bilateral import reboots, tec_model
 from hwsim.bilateral.checking import Finding, explore, explore_neighbours, explore_tree
 from hwsim.bilateral.machine import Rows
 from hwsim.bilateral.setting import Setting
@@ -72,16 +72,16 @@ def _link(name: str, leaves_out: str, why: str, setting: Setting, expected: str 
 LINK: Final[tuple[Variant, ...]] = (
     _link("V1", "the register outlives a crash",
           "after the reboot the offer never was, and the payload is usable here and there",
-          Setting(reboot="no register", rounds=3, modulus=_SHORT)),
+          Setting(reboot=reboots.without_register, rounds=3, modulus=_SHORT)),
     _link("V2", "an offer outlives a crash",
           "the offerer takes its payload back while the offer is on its way",
-          Setting(reboot="no offer", rounds=3)),
+          Setting(reboot=reboots.without_offer, rounds=3)),
     _link("V3", "the last round's outcome outlives a crash", "a taken round is told as a returned one",
-          Setting(reboot="no outcome", rounds=3)),
+          Setting(reboot=reboots.without_outcome, rounds=3)),
     _link("V4", "the slot outlives a crash", "the payload in escrow, or given and not yet received, is gone",
-          Setting(reboot="no slot", rounds=3)),
+          Setting(reboot=reboots.without_slot, rounds=3)),
     _link("V5", "the round outlives a crash", "an outcome of the former round ends this one",
-          Setting(reboot="no round", rounds=3)),
+          Setting(reboot=reboots.without_round, rounds=3)),
     _link("V6", "only who has heard the peer in this round may offer",
           "both can be bound in different rounds, and wait for each other for ever",
           Setting(rows=_UNHEARD, rounds=3, modulus=_SHORT), "I5"),

@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Final
 
-from hwsim.bilateral import invariants, mutations, tec_model
+from hwsim.bilateral import invariants, mutations, reboots, tec_model
 from hwsim.bilateral.checking import EXCHANGES, Finding, explore, explore_tree
 from hwsim.bilateral.setting import Setting
 from hwsim.bilateral.variants import HEARD_IS_KEPT, LINK, TREE, Variant
 
 Say = Callable[[str, float | None], None]
+MISTAKES: Final = reboots.MISTAKES
 EVERY: Final = 19  # the quick check tries each nineteenth change of the table, the full one all
 
 
@@ -43,6 +44,7 @@ def _frames(capacity: int) -> str:
 
 
 _WIRE: Final = 1 << 16
+_ASTRAY: Final = 20_000  # states; with rounds that drift apart there is no end of them
 _WHOLE: Final = Setting(modulus=_WIRE, inbox=True, writing=True, carrier=True, cancel=True, queue=True)
 _PAIRING: Final = Setting(modulus=_WIRE, inbox=True, writing=True, carrier=True, paired=False, rounds=2)
 
@@ -98,10 +100,13 @@ def run(full: bool = False, say: Say = lambda _stage, _share: None) -> dict[str,
     for variant in (*LINK, *TREE):
         say(f"{variant.name}: unless {variant.leaves_out}", None)
         variants.append(_varied(variant, variant.find(), off))
+    say("registers mistaken after a reboot", None)
+    mistaken = _mistaken(off)
     mutated = _mutated(full, off, say)
     return {
         "searches": searches,
         "variants": variants,
+        "mistaken": mistaken,
         "mutations": mutated,
         "properties": {**invariants.MEANINGS, **tec_model.MEANINGS},
         "off": off,
@@ -128,6 +133,19 @@ def _varied(variant: Variant, found: Finding, off: list[str]) -> dict[str, Any]:
     if found.broken not in variant.expected:
         off.append(f"{variant.name} is not caught")
     return {**_figures(found), "leaves_out": variant.leaves_out, "why": variant.why, "steps": found.steps}
+
+
+def _mistaken(off: list[str]) -> dict[str, Any]:
+    """What comes of each way to take one thing that a register says for another."""
+    by: dict[str, int] = {}
+    for written, read in MISTAKES:
+        setting = Setting(reboot=reboots.mistaking(written, read), modulus=_WIRE, shift=2)
+        found = explore(f"{written} read as {read}", setting, only=("I4", "I7"), limit=_ASTRAY)
+        if found.broken:
+            by[found.broken] = by.get(found.broken, 0) + 1
+        else:
+            off.append(f"{found.name} after a reboot does no harm, so the two may share a code")
+    return {"codes": len(reboots.CODES), "tried": len(MISTAKES), "caught": sum(by.values()), "by": by}
 
 
 def _mutated(full: bool, off: list[str], say: Say) -> dict[str, Any]:
@@ -192,6 +210,12 @@ def render(result: Mapping[str, Any], *, markdown: bool = False) -> str:
     for found in result["searches"]:
         if found["broken"]:
             lines += [f"{found['name']} breaks {found['broken']}:", *steps_of(found), ""]
+    mistaken = result["mistaken"]
+    by = ", ".join(f"{count} by {name}" for name, count in sorted(mistaken["by"].items()))
+    lines.append(
+        f"A register says one of {mistaken['codes']} things. Taking one for another after a reboot,"
+        f" {mistaken['tried']} ways: {mistaken['caught']} caught ({by})."
+    )
     score = result["mutations"]
     by = ", ".join(f"{count} by {name}" for name, count in sorted(score["by"].items()))
     lines.append(
