@@ -68,6 +68,14 @@ def test_it_tells_the_answer_and_what_it_rests_on(page: str) -> None:
     assert "epoch" not in told
 
 
+def test_failed_operations_and_saves_are_told(trace: Trace, result: dict[str, Any]) -> None:
+    checkpoints = result["checkpoints"] | {"failed_saves": 2, "abandoned": 1}
+    failed = result | {"failures": {"EIO": 6}, "checkpoints": checkpoints}
+    told = prose(html.page(failed, trace))
+    assert "6 with EIO; 2 saves failed" in told
+    assert "abandoned checkpoints" in told
+
+
 def test_the_same_run_gives_the_same_bytes(result: dict[str, Any], page: str) -> None:
     again = html.page({**result, "wall_s": 99.0}, report_samples.trace(), report_samples.topology())
     assert again == page

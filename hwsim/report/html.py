@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.report import figures, links, words
 from hwsim.report.history import History
-from hwsim.report.summary import case_words
+from hwsim.report.summary import case_words, costs
 from hwsim.report.words import Result, duration, percent, size
 from hwsim.trace import Header, Trace
 
@@ -137,6 +137,7 @@ def _of_checkpoints(result: Result, trace: Trace, topology: Topology | None) -> 
         "closeup_crash": crash,
         "run_note": run_note,
         "figures": drawn,
+        "costs": list(costs(result)),
         "pipes": _pipe_rows(trace),
         "bound_by": (result.get("checkpoints") or {}).get("bound_by"),
     }

@@ -151,36 +151,40 @@ def _links(result: Result, _topology: Topology | None, page: _Page) -> Iterator[
 
 
 def _costs(result: Result, _topology: Topology | None, page: _Page) -> Iterator[str]:
+    yield from _aligned(list(costs(result)), page)
+
+
+def costs(result: Result) -> Iterator[tuple[str, str]]:
+    """What checkpoints cost and what went wrong with them, as (what, how much)."""
     recovered, checkpoints = result["recovered"], result.get("checkpoints", {})
+    yield "Nothing to restore", f"{percent(recovered['unprotected_share'])} of the time"
     lost = recovered.get("lost_work_s") or {}
-    pairs: list[tuple[str, str]] = [("Nothing to restore", f"{percent(recovered['unprotected_share'])} of the time")]
     if lost.get("mean") is not None:
-        pairs.append(("Work lost by a crash", f"{duration(lost['mean'])} on average, {duration(lost['max'])} at most"))
+        yield "Work lost by a crash", f"{duration(lost['mean'])} on average, {duration(lost['max'])} at most"
     latency = checkpoints.get("commit_latency_s") or {}
     if latency.get("mean") is not None:
         told = f"{duration(latency['mean'])} on average"
         if latency.get("p99") is not None:
             told += f", {duration(latency['p99'])} at the 99th percentile"
-        pairs.append(("Begin to acknowledged", told))
+        yield "Begin to acknowledged", told
     stall = checkpoints.get("stall_s") or {}
     if stall.get("mean") is not None:
-        pairs.append(("Training stands still", f"{duration(stall['mean'])} for each checkpoint"))
+        yield "Training stands still", f"{duration(stall['mean'])} for each checkpoint"
     if checkpoints.get("bound_by"):
-        pairs.append(("What binds", f"{checkpoints['bound_by']}"))
+        yield "What binds", f"{checkpoints['bound_by']}"
     for key, label in (("skipped", "Skipped checkpoints"), ("abandoned", "Abandoned checkpoints")):
         if checkpoints.get(key):
-            pairs.append((label, words.number(checkpoints[key])))
+            yield label, words.number(checkpoints[key])
     failures = result.get("failures") or {}
     if failures:
         told = ", ".join(f"{words.number(count)} with {errno}" for errno, count in failures.items())
-        pairs.append(("Failed operations", f"{told}; {words.number(checkpoints.get('failed_saves', 0))} saves failed"))
+        yield "Failed operations", f"{told}; {words.number(checkpoints.get('failed_saves', 0))} saves failed"
     if result.get("ettr") is not None:
-        pairs.append(("Time that trains (ETTR)", percent(result["ettr"])))
+        yield "Time that trains (ETTR)", percent(result["ettr"])
     messages = result.get("messages") or {}
     if messages.get("sent"):
         told = f"{words.number(messages['sent'])} sent, {words.number(_total(messages['dropped']))} dropped"
-        pairs.append(("Messages", told))
-    yield from _aligned(pairs, page)
+        yield "Messages", told
 
 
 def _what_ifs(result: Result, topology: Topology | None, page: _Page) -> Iterator[str]:

@@ -19,14 +19,14 @@ RAW = {
     "uniform": "one checkpoint everywhere",
     "mixed": "different checkpoints (mixed)",
     "torn": "a half-written shard (torn)",
-    "indeterminate": "in doubt: it sits in a cache",
+    "indeterminate": "in doubt: the device may decide",
     "dark": "a device is already down",
 }
 RAW_AT_LENGTH = {
     "uniform": "every part holds the same newest checkpoint",
     "mixed": "every part is whole, but their newest checkpoints differ",
     "torn": "a part holds half of a checkpoint, and no whole one",
-    "indeterminate": "a write still in a volatile cache: the device may keep it or lose it",
+    "indeterminate": "in a volatile cache still, or after an error: old, new or torn",
     "dark": "a device that takes part was down already",
 }
 OUTCOMES = {
