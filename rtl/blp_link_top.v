@@ -4,6 +4,9 @@
 // FCS, from destination address on.  `link_i` is the link as the PHY sees it; it counts only once the register has
 // been formatted (has an identity).  `crash_i` takes everything but the register.
 //
+// What comes while a write is under way is dropped by the table.  With RX_DEPTH the end takes it up after the write
+// instead: to the table that is a longer wire, which keeps its order.
+//
 // Latency, in cycles, with DATA_W 64 (8): 3 from a snapshot taken to its frame's first word on m_axis; 14 (85) from
 // that word, taken at once and without a pause, to the frame at the endpoint.  A write of the register takes
 // WRITE_CYCLES + 3.  So a round takes, from the offer taken to its outcome told,
@@ -16,6 +19,7 @@
 module blp_link_top #(
     parameter DATA_W = 64,
     parameter WRITE_CYCLES = 10,
+    parameter RX_DEPTH = 0,       // received frames that wait for the end of a write; 0: none, they are dropped
     parameter STAT_W = 32
 ) (
     input wire clk_i,
@@ -116,33 +120,38 @@ module blp_link_top #(
   wire bad_epoch;
 
   // A received frame waits here for the endpoint, which may be about something else in the cycle of its arrival.
+  localparam FRAME_W = 3 * 64 + SLOT_W;
   wire frame_valid, frame_slot;
   wire [63:0] frame_slice0, frame_src, frame_dst;
   wire [191:0] frame_payload;
   wire [7:0] frame_length;
-  wire rx_ready;
-  reg rx_valid_q;
-  reg [63:0] rx_slice0_q, rx_src_q, rx_dst_q;
-  reg [SLOT_W-1:0] rx_slot_q;
-  reg [STAT_W-1:0] missed_q, bad_epoch_q;
+  wire rx_waits, rx_ready;
+  wire [63:0] rx_slice0, rx_src, rx_dst;
+  wire [SLOT_W-1:0] rx_slot;
+  wire [SLOT_W-1:0] came = frame_slot ? {1'b1, frame_length, frame_payload} : {SLOT_W{1'b0}};
 
+  blp_rx_queue #(
+      .WIDTH (FRAME_W),
+      .DEPTH (RX_DEPTH == 0 ? 1 : RX_DEPTH),
+      .STAT_W(STAT_W)
+  ) u_rx_queue (
+      .clk_i        (clk_i),
+      .rst_i        (lost),
+      .push_valid_i (frame_valid),
+      .push_data_i  ({frame_slice0, frame_src, frame_dst, came}),
+      .pop_valid_o  (rx_waits),
+      .pop_ready_i  (rx_ready),
+      .pop_data_o   ({rx_slice0, rx_src, rx_dst, rx_slot}),
+      .stat_missed_o(stat_missed_o)
+  );
+  // The endpoint would drop it in a write.
+  wire rx_valid = rx_waits && (RX_DEPTH == 0 || state_o != STATE_WRITING);
+
+  reg [STAT_W-1:0] bad_epoch_q;
   always @(posedge clk_i) begin
-    rx_valid_q <= frame_valid || (rx_valid_q && !rx_ready);
-    if (frame_valid) begin
-      rx_slice0_q <= frame_slice0;
-      rx_src_q    <= frame_src;
-      rx_dst_q    <= frame_dst;
-      rx_slot_q   <= frame_slot ? {1'b1, frame_length, frame_payload} : {SLOT_W{1'b0}};
-    end
-    if (frame_valid && rx_valid_q && !rx_ready) missed_q <= missed_q + 1'b1;
     if (bad_epoch) bad_epoch_q <= bad_epoch_q + 1'b1;
-    if (lost) begin
-      rx_valid_q  <= 1'b0;
-      missed_q    <= {STAT_W{1'b0}};
-      bad_epoch_q <= {STAT_W{1'b0}};
-    end
+    if (lost) bad_epoch_q <= {STAT_W{1'b0}};
   end
-  assign stat_missed_o    = missed_q;
   assign stat_bad_epoch_o = bad_epoch_q;
 
   wire formatted = nv_value[REGISTER_W-1-:64] != 64'd0;
@@ -160,13 +169,13 @@ module blp_link_top #(
       .link_down_ready_o  (),
       .timer_valid_i      (timer_valid),
       .timer_ready_o      (timer_ready),
-      .rx_valid_i         (rx_valid_q),
+      .rx_valid_i         (rx_valid),
       .rx_ready_o         (rx_ready),
-      .rx_slice0_i        (rx_slice0_q),
-      .rx_round_i         (rx_slice0_q[47:32]),
-      .rx_src_i           (rx_src_q),
-      .rx_dst_i           (rx_dst_q),
-      .rx_slot_i          (rx_slot_q),
+      .rx_slice0_i        (rx_slice0),
+      .rx_round_i         (rx_slice0[47:32]),
+      .rx_src_i           (rx_src),
+      .rx_dst_i           (rx_dst),
+      .rx_slot_i          (rx_slot),
       .tx_valid_o         (tx_valid),
       .tx_ready_i         (tx_ready),
       .tx_type_o          (tx_type),

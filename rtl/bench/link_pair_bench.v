@@ -10,6 +10,7 @@
 module link_pair_bench #(
     parameter DATA_W = 64,
     parameter WRITE_CYCLES = 10,
+    parameter RX_DEPTH = 0,
     parameter DIRECT = 0,
     parameter [31:0] SEED = 32'd1
 ) (
@@ -66,7 +67,8 @@ module link_pair_bench #(
 
   blp_link_top #(
       .DATA_W      (DATA_W),
-      .WRITE_CYCLES(WRITE_CYCLES)
+      .WRITE_CYCLES(WRITE_CYCLES),
+      .RX_DEPTH    (RX_DEPTH)
   ) left (
       .clk_i              (clk_i),
       .rst_i              (rst_i),
@@ -127,7 +129,8 @@ module link_pair_bench #(
 
   blp_link_top #(
       .DATA_W      (DATA_W),
-      .WRITE_CYCLES(WRITE_CYCLES)
+      .WRITE_CYCLES(WRITE_CYCLES),
+      .RX_DEPTH    (RX_DEPTH)
   ) right (
       .clk_i              (clk_i),
       .rst_i              (rst_i),

@@ -29,6 +29,10 @@ BROKEN = [
     ("blp_parser", "bmc64", "octet >= length &&", "octet > length &&"),
     ("blp_nvreg", "prove", "if (writes && sel_q) slot0_q", "if (writes && !sel_q) slot0_q"),
     ("blp_nvreg", "prove", "commits && !(crash_i && tear_sel_i)", "programmed"),
+    ("blp_rx_queue", "bmc3", "replaces ? newest_q : behind", "behind"),
+    ("blp_rx_queue", "bmc3", "held_q == FULL && !pops", "held_q == FULL"),
+    ("blp_rx_queue", "bmc3", "if (replaces) missed_q", "if (replaces && missed_q != 1) missed_q"),
+    ("blp_rx_queue", "bmc3", "if (push_valid_i) begin", "if (adds) begin"),
     ("fcs_insert", "bmc64", "m_axis_tready && !in_rest);", "m_axis_tready);"),
     ("fcs_check", "bmc64", "valid_q && (!full || m_axis_tready)", "valid_q"),
 ]

@@ -22,8 +22,10 @@ STREAM_DUT = "fcs_check"  # what stream_bench holds
 def settings_of(name: str) -> list[str]:
     """The parameters to try a module with."""
     text = FILES[name].read_text(encoding="utf-8")
+    if name == "blp_rx_queue":
+        return ["DEPTH=1", "DEPTH=3", "DEPTH=8", "WIDTH=1"]
     if "parameter DATA_W" in text:
-        return ["DATA_W=8", "DATA_W=64"]
+        return ["DATA_W=8", "DATA_W=64", *(["RX_DEPTH=1", "RX_DEPTH=4"] if "parameter RX_DEPTH" in text else [])]
     return ["WRITE_CYCLES=0", "WRITE_CYCLES=1000", "WIDTH=1"] if "parameter WIDTH" in text else [""]
 
 
@@ -82,7 +84,14 @@ def test_a_wrong_parameter_stops_a_simulator(tool: Callable[..., tuple[int, str]
             status, said = tool(name, "DATA_W=32", tmp_path)
             assert status != 0, name
             assert "DATA_W_must_be_8_or_64" in said
-    assert tool("blp_nvreg", "WRITE_CYCLES=-1", tmp_path)[0] != 0
+    for name, setting, said in (
+        ("blp_nvreg", "WRITE_CYCLES=-1", "WRITE_CYCLES_not_negative"),
+        ("blp_rx_queue", "DEPTH=0", "DEPTH_must_be_positive"),
+        ("blp_link_top", "RX_DEPTH=-1", "DEPTH_must_be_positive"),
+    ):
+        status, told = tool(name, setting, tmp_path)
+        assert status != 0, name
+        assert said in told
 
 
 def test_a_wrong_parameter_stops_synthesis() -> None:

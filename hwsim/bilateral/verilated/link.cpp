@@ -217,7 +217,7 @@ struct End {
         out.write_row = at.write_row;
         out.write_from = at.write_from;
         std::memcpy(out.reg, at.reg, sizeof at.reg);
-        for (int i = 0; i < SLOT_WORDS; i++) out.slot[i] = top.rootp->blp_link_top__DOT__rx_slot_q[i];
+        for (int i = 0; i < SLOT_WORDS; i++) out.slot[i] = top.rootp->blp_link_top__DOT__rx_slot[i];
     }
 
     // What happens in this cycle.
