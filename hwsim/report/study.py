@@ -6,6 +6,7 @@ All of it is drawn from the content of `study.json` alone, so a study that was s
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -45,13 +46,17 @@ def page(told: Told) -> str:
             "columns": columns,
             "table": rows,
             "shown": len(rows),
+            "keys": len(_varying(told)),
             "grid": [(key, ", ".join(map(_shown, values))) for key, values in told["grid"].items()],
         },
     )
 
 
 def plot(told: Told) -> tuple[Figure, str]:
-    """One line for each value of `by`, with its intervals; and what the caption says."""
+    """One line for each value of `by`, with its intervals; and what the caption says.
+
+    Of two keys the first one has the colours, the second one the symbols and dashes.
+    """
     chosen = told["plot"]
     measures = chosen["measures"]
     is_time = measures == "duration"
@@ -59,15 +64,16 @@ def plot(told: Told) -> tuple[Figure, str]:
     numeric = all(isinstance(x, int | float) for x in every)
     wide = numeric and min(every) > 0 and max(every) / min(every) > 20
     data = []
-    for index, line in enumerate(chosen["lines"]):
-        colour = _COLOURS[index % len(_COLOURS)]
+    places = _places([line["by"] for line in chosen["lines"]])
+    for line, (colours, symbol, dash) in zip(chosen["lines"], places, strict=True):
+        colour = _COLOURS[colours % len(_COLOURS)]
         widths = [width or 0.0 for width in line["half_width"]]
         data.append(
             {
                 "type": "scatter", "mode": "lines+markers", "name": line["name"] or label(told, chosen["y"]),
                 "x": line["x"], "y": line["y"],
-                "line": {"color": colour, "width": 1.8, "dash": _DASHES[index // len(_COLOURS) % len(_DASHES)]},
-                "marker": {"color": colour, "size": 8, "symbol": _SYMBOLS[index % len(_SYMBOLS)]},
+                "line": {"color": colour, "width": 1.8, "dash": _DASHES[dash % len(_DASHES)]},
+                "marker": {"color": colour, "size": 8, "symbol": _SYMBOLS[symbol % len(_SYMBOLS)]},
                 "error_y": {"type": "data", "array": widths, "visible": any(widths), "color": colour, "thickness": 1.3},
                 "customdata": [
                     [_value(chosen["x"], x, measures), _value(chosen["y"], y, ""), _plus_minus(chosen["y"], width)]
@@ -85,16 +91,30 @@ def plot(told: Told) -> tuple[Figure, str]:
     elif is_time:
         where, names = _time_ticks(sorted(set(every)))
         layout["xaxis"] |= {"tickvals": where, "ticktext": names}
-    layout["yaxis"] = base_axis(label(told, chosen["y"]))
+    ys = [y for line in chosen["lines"] for y in line["y"]]
+    steep = min(ys) > 0 and max(ys) / min(ys) > 10
+    layout["yaxis"] = base_axis(label(told, chosen["y"]) + (" (logarithmic)" if steep else ""))
+    if steep:
+        where = _steps(min(ys), max(ys))
+        layout["yaxis"] |= {"type": "log", "tickvals": where, "ticktext": [_value(chosen["y"], at, "") for at in where]}
     if _is_share(chosen["y"]):
         layout["yaxis"]["tickformat"] = ",.3~%"
     layout["showlegend"] = len(data) > 1
+    layout["legend"]["title"] = {"text": ", ".join(label(told, key) for key in chosen["by"]), "font": {"size": 12}}
     uncertain = any(width is not None for line in chosen["lines"] for width in line["half_width"])
     return {"data": data, "layout": layout}, (
         "Bars are Student's 95% confidence intervals of the means over repeats."
         if uncertain
         else "One run a point: exact for its timeline, and silent about others."
     )
+
+
+def _places(by: Sequence[Sequence[str]]) -> list[tuple[int, int, int]]:
+    """Which colour, symbol and dash each line has."""
+    if not all(len(names) == 2 for names in by):
+        return [(index, index, index // len(_COLOURS)) for index in range(len(by))]
+    first, second = (list(dict.fromkeys(names[key] for names in by)) for key in (0, 1))
+    return [(first.index(one), second.index(other), second.index(other)) for one, other in by]
 
 
 def front(told: Told) -> Figure:
@@ -131,17 +151,21 @@ def front(told: Told) -> Figure:
 
 
 def table(told: Told, most: int, *, labelled: bool = True) -> tuple[list[str], list[list[str]]]:
-    """Names of columns, and the cells of at most so many points; without labels they are the keys and values."""
+    """Names of columns, and the cells of at most so many points; without labels they are the keys and values.
+
+    Keys that have one value alone are left out.
+    """
 
     def named(word: str) -> str:
         return label(told, word) if labelled else word
 
-    columns = [*(named(key) for key in told["grid"]), "runs", *(named(key) for key in told["record"])]
+    keys = _varying(told)
+    columns = [*(named(key) for key in keys), "runs", *(named(key) for key in told["record"])]
     if told.get("pareto"):
         columns.append("front")
     rows = []
     for point in told["points"][:most]:
-        cells = [named(_shown(point["values"][key])) for key in told["grid"]]
+        cells = [named(_shown(point["values"][key])) for key in keys]
         cells.append(str(point["repeats"]))
         cells += [_estimate(key, point["record"][key]) for key in told["record"]]
         if told.get("pareto"):
@@ -174,6 +198,11 @@ def markdown(told: Told) -> str:
     if not told["complete"]:
         lines += ["", f"Unfinished: at least {told['left']:,} runs are left."]
     return "\n".join(lines)
+
+
+def _varying(told: Told) -> list[str]:
+    """The keys of the grid that have more than one value; all of them where none has."""
+    return [key for key, values in told["grid"].items() if len(values) > 1] or list(told["grid"])
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -214,7 +243,7 @@ def _value(key: str, value: Any, measures: str) -> str:
         return percent(value)
     if measures == "duration" or "_s." in key or key.endswith("_s"):
         return duration(value)
-    return number(value)
+    return number(value if float(value).is_integer() else float(f"{value:.4g}"))
 
 
 def _plus_minus(key: str, half_width: float | None) -> str:
@@ -225,6 +254,15 @@ def _estimate(key: str, found: Any) -> str:
     if isinstance(found, Mapping):
         return _value(key, found["mean"], "") + _plus_minus(key, found["half_width"])
     return "" if found is None else str(found)
+
+
+def _steps(least: float, most: float) -> list[float]:
+    """1, 2 and 5 of every power of ten, from the last one below *least* to the first one above *most*."""
+    low, high = math.floor(math.log10(least)), math.ceil(math.log10(most))
+    steps = [float(f"{digit}e{power}") for power in range(low, high + 1) for digit in (1, 2, 5)]
+    first = max(index for index, step in enumerate(steps) if step <= least)
+    last = min(index for index, step in enumerate(steps) if step >= most)
+    return steps[first : last + 1]
 
 
 def _time_ticks(values: Sequence[float], most: int = 12) -> tuple[list[float], list[str]]:

@@ -85,12 +85,12 @@ def front(study: Study, found: Sequence[PointFinding]) -> list[int]:
 
 
 def lines(study: Study, found: Sequence[PointFinding]) -> list[dict[str, Any]]:
-    """The plot's lines: `{name, x, y, half_width, point}`, each in the order of x."""
+    """The plot's lines: `{name, by, x, y, half_width, point}`, each in the order of x."""
     if study.plot is None:
         return []
     plot = study.plot
     others = [key for key in study.grid if key != plot.x and key not in plot.lines and len(study.grid[key]) > 1]
-    groups: dict[str, list[tuple[Any, ...]]] = {}
+    groups: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
     for one in found:
         got = one.estimates.get(plot.y)
         if got is None:
@@ -100,15 +100,15 @@ def lines(study: Study, found: Sequence[PointFinding]) -> list[dict[str, Any]]:
         value = one.point.values[plot.x]
         x = measure(value).plain
         place = study.grid[plot.x].index(value)
-        groups.setdefault(", ".join(named), []).append(
+        groups.setdefault(tuple(named), []).append(
             (place if x is None else x, shown(value) if x is None else x, got.mean, got.half_width, one.point.number)
         )
     made = []
-    for name, held in groups.items():
+    for named_by, held in groups.items():
         held.sort(key=lambda entry: entry[0])
         made.append(
-            {"name": name, "x": [e[1] for e in held], "y": [e[2] for e in held], "half_width": [e[3] for e in held],
-             "point": [e[4] for e in held]}
+            {"name": ", ".join(named_by), "by": list(named_by), "x": [e[1] for e in held], "y": [e[2] for e in held],
+             "half_width": [e[3] for e in held], "point": [e[4] for e in held]}
         )  # fmt: skip
     return made
 
