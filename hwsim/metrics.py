@@ -292,7 +292,10 @@ def _links(
     """Counts of frames as the links kept them; of bilateral ones also what the trace tells of rounds and tokens."""
     links = _average(counted)
     for name in judged[0]:
-        links.setdefault(name, {}).update(_bilateral([each[name] for each in judged], traces))
+        told = links.setdefault(name, {})
+        told.update(_bilateral([each[name] for each in judged], traces))
+        if told["rounds_settled"]:
+            told["sent_per_round"] = told.get("sent", 0) / told["rounds_settled"]
     return links
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_bilateral_rtl import needs_verilator
 
 from hwsim import examples
+from hwsim.report import study as report
 from hwsim.studies.optimal_interval import Job
-from hwsim.studies.sweeps.conclusions import Curve, best_of, conclude, differ
-from hwsim.studies.sweeps.estimates import Estimate, estimate, student_t
+from hwsim.studies.sweeps.conclusions import Curve, best_of, conclude
+from hwsim.studies.sweeps.estimates import Estimate, differ, estimate, student_t
 from hwsim.studies.sweeps.findings import findings, front, lines, summary
 from hwsim.studies.sweeps.loading import load
 from hwsim.studies.sweeps.runs import Row
 from hwsim.studies.sweeps.spec import Study
+from hwsim.units import parse_duration
 
 # Estimates
 
@@ -44,8 +48,6 @@ def test_an_estimate_is_a_mean_with_students_interval() -> None:
 
 
 def test_the_interval_holds_as_often_as_it_says() -> None:
-    import random
-
     chance = random.Random(1)
     hits = 0
     for _ in range(2000):
@@ -121,12 +123,98 @@ def test_whether_the_hardware_shows_is_what_the_rows_say() -> None:
     assert "The hardware around the memory does not show: " in conclude(study, findings(study, closing(0.0)), True)
 
 
+def link_rows(study: Study, best_us: dict[str, float], lost_us: dict[tuple[str, int], float]) -> list[Row]:
+    """Rows of a link whose time rises once its timer passes *best_us* of its write, and by *lost_us* at a depth."""
+
+    def figure(at: dict[str, Any], repeat: int) -> tuple[float, ...]:
+        write, depth = at["devices.cell.nv.write"], at["links.0.rx_depth"]
+        timer_us = parse_duration(at["links.0.retransmit"]) / 1e6
+        closing_us = 20 + max(0.0, timer_us - best_us[write]) + lost_us.get((write, depth), 0.0) + repeat / 100
+        return closing_us / 1e6, 1e-4, 0.5, 4 + 8 / timer_us, 0.0, 100.0
+
+    return rows_of(study, figure)
+
+
+def test_the_best_timer_and_whether_a_queue_helps_are_what_the_rows_say() -> None:
+    study = shipped("link-timer-and-depth")
+    writes, timers = (
+        [str(value) for value in study.grid[key]] for key in ("devices.cell.nv.write", "links.0.retransmit")
+    )
+    deepest = study.grid["links.0.rx_depth"][-1]
+    first, second, third = (parse_duration(timer) / 1e6 for timer in timers[1:4])  # where the time begins to rise (us)
+    best = dict(zip(writes, (first, second, third), strict=True))
+
+    def told(**how: Any) -> list[str]:
+        rows = link_rows(study, **{"best_us": best, "lost_us": {}, **how})
+        return conclude(study, findings(study, rows), True).split(". ")
+
+    overall, *same = told()
+    assert overall == "Receive queue makes no difference that counts"
+    assert len(same) == 2 * len(writes) + 2
+    for index, write in enumerate(writes):
+        matters, chosen = same[2 * index : 2 * index + 2]
+        assert matters.startswith(f"With time of a write = {write}, time until both ends know is 20 us to ")
+        assert matters.endswith(" without a queue; with a queue of one frame, with a queue of two and with a queue of "
+                                "eight it is the same")  # fmt: skip
+        assert chosen.startswith(f"Without a queue the best retransmission timer is {timers[1 + index]}, with 20 us")
+    assert same[-1].startswith(f"From time of a write = {writes[0]} to time of a write = {writes[-1]}, ")
+    assert same[-1].endswith(f"the best retransmission timer goes from {timers[1]} to {timers[3]}.")
+
+    overall, *slow = told(lost_us={(writes[-1], 0): 30.0})  # without a queue all is slower, where a write is long
+    assert overall.startswith(
+        "With a queue of one frame, time until both ends know is as good as any; without a queue it is worse by up to "
+        f"150% (time of a write = {writes[-1]}, "
+    )
+    assert slow[0].endswith("; without a queue, with a queue of two and with a queue of eight it is the same")
+    assert ", against 50 us to " in slow[4]
+    assert slow[4].endswith(" without a queue; with a queue of two and with a queue of eight it is the same")
+    assert slow[5].startswith(f"With a queue of one frame the best retransmission timer is {timers[3]}, with 20 us")
+    assert "; without a queue the best retransmission timer is " in slow[5]
+
+    overall, *stale = told(lost_us={(writes[0], deepest): 10.0})  # what waits is in the way
+    assert overall.startswith("Without a queue, time until both ends know is as good as any; with a queue of eight it")
+    assert stale[0].endswith(" with a queue of eight; with a queue of one frame and with a queue of two it is the same")
+    assert stale[2:] == same[2:]
+    _, *slightly = told(lost_us={(writes[0], deepest): 1.0})  # less than counts
+    assert slightly[0].endswith(" and with a queue of eight it is within 5.0% of that")
+    assert slightly[1:] == same[1:]
+
+    few, many = {(writes[0], depth): 9.0 for depth in (2, deepest)}, {(writes[-1], depth): 30.0 for depth in (0, 1)}
+    neither = told(lost_us=few | many)
+    assert neither[0].startswith(f"With time of a write = {writes[0]}, ")  # nothing holds of all
+    assert neither[1].startswith("Without a queue the best ")
+    assert neither[5].startswith("With a queue of two the best ")
+
+    _, *lazy = told(best_us=dict.fromkeys(writes, 1000.0))  # nothing speaks for a short timer but what it costs
+    assert f"the best retransmission timer is {timers[-1]}, the last that was run, " in lazy[1]
+    assert lazy[-1].endswith(f"the best retransmission timer stays {timers[-1]}.")
+
+
+def test_curves_that_cross_are_judged_by_their_best() -> None:
+    """Neither depth is better at every timer."""
+    study = shipped("link-timer-and-depth")
+    writes, depths = study.grid["devices.cell.nv.write"], study.grid["links.0.rx_depth"]
+    first, last = study.grid["links.0.retransmit"][0], study.grid["links.0.retransmit"][-1]
+
+    def figure(at: dict[str, Any], repeat: int) -> tuple[float, ...]:
+        time_us = 20.0
+        if at["links.0.retransmit"] == first and at["links.0.rx_depth"] == depths[0]:
+            time_us = 10.0
+        if at["links.0.retransmit"] == last and at["links.0.rx_depth"] == depths[0]:
+            time_us = 40.0
+        return time_us / 1e6, 1e-4, 0.5, 4.0, 0.0, 100.0
+
+    told = conclude(study, findings(study, rows_of(study, figure)), True)
+    assert told.count("time until both ends know is 10 us to 40 us without a queue") == len(writes)
+    rows = rows_of(study, figure)
+    for number in range(len(study.points)):  # whatever is done already
+        draw = random.Random(number)
+        some = [row for row in rows if draw.random() < 0.2]
+        assert conclude(study, findings(study, some), False).startswith(("So far", "No run"))
+
+
 def renewal(study: Study, factor: float = 1.0, noise: float = 0.0) -> list[Row]:
     """Rows as the exact expectation gives them, for failures *factor* times as rare."""
-    import random
-
-    from hwsim.units import parse_duration
-
     def figure(at: dict[str, Any], repeat: int) -> tuple[float, ...]:
         save, interval = (parse_duration(at[key]) / 1e12 for key in ("devices.store.persist", "workload.interval"))
         share = Job(save, study.facts["mtti_s"] * factor, 300).ettr(interval - save)
@@ -221,6 +309,33 @@ def test_lines_part_what_the_plot_does_not_name(plain: Callable[..., Study]) -> 
     assert [(line["name"], line["x"]) for line in lines(study, found)] == [("T = 1s", [2, 4, 8]), ("T = 2s", [2, 4, 8])]
 
 
+def test_a_plot_by_two_keys_has_colours_for_one_and_symbols_for_the_other() -> None:
+    study = shipped("link-timer-and-depth")
+    best = dict.fromkeys(map(str, study.grid["devices.cell.nv.write"]), 1.0)
+    told = summary(study, link_rows(study, best, {}), 0)
+    made, _ = report.plot(told)
+    by = [(line["by"], drawn) for line, drawn in zip(told["plot"]["lines"], made["data"], strict=True)]
+    for key, style in ((0, lambda drawn: drawn["line"]["color"]), (1, lambda drawn: drawn["marker"]["symbol"])):
+        styles = {names[key]: {style(drawn) for other, drawn in by if other[key] == names[key]} for names, _ in by}
+        assert len(styles) == len(study.grid[told["plot"]["by"][key]])
+        assert all(len(found) == 1 for found in styles.values())
+        assert len(set.union(*styles.values())) == len(styles)
+    columns, rows = report.table(told, 10)
+    assert columns[:4] == ["time of a write", "receive queue", "retransmission timer", "runs"]  # what varies alone
+    assert len(rows[0]) == len(columns)
+
+
+def test_a_steep_y_has_a_logarithmic_axis_with_its_own_ticks() -> None:
+    study = shipped("link-nv-write-time")
+    rows = rows_of(study, lambda at, _: (3e-6 + parse_duration(at["devices.cell.nv.write"]) / 1e12, 0.3, 9.0))
+    axis = report.plot(summary(study, rows, 0))[0]["layout"]["yaxis"]
+    assert axis["type"] == "log"
+    assert axis["ticktext"][0] == "2 us"
+    assert [round(value * 1e6) for value in axis["tickvals"]] == [2, 5, 10, 20, 50, 100, 200]
+    flat = report.plot(summary(study, rows_of(study, lambda *_: (3e-6, 0.3, 9.0)), 0))[0]["layout"]["yaxis"]
+    assert "type" not in flat
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=6, max_size=6))
 def test_the_front_holds_what_nothing_beats(figures: list[tuple[int, int]]) -> None:
@@ -268,6 +383,28 @@ def test_capacitors_at_two_intervals(tmp_path: Path) -> None:
     assert "Capacitors buy no safety for a writer that flushes" in told
     assert "Capacitors buy safety for a writer that trusts completion" in told
     assert "apart at 2 of 2 points" in told
+
+
+@needs_verilator
+@pytest.mark.parametrize(
+    "write, said",
+    [("3us", "With a queue of one frame, time until both ends know is as good as any; without a queue it is worse by"),
+     ("100ns", "Receive queue makes no difference that counts.")],
+)  # fmt: skip
+def test_a_queue_matters_where_a_write_takes_longer_than_a_frames_way(write: str, said: str, tmp_path: Path) -> None:
+    """The study with few points: its conclusion follows the time of a write."""
+    text = examples.find_study("link-timer-and-depth").read_text()
+    for old, new in (("[1us, 3us, 10us]", f"[{write}]"), ("[0, 1, 2, 8]", "[0, 1]"), ("[3ms]", "[1ms]"),
+                     ("{log: [500ns, 80us], points: 6}", "[1us, 10us]")):  # fmt: skip
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path = tmp_path / "few.yaml"
+    path.write_text(text)
+    from hwsim.studies.sweeps.runner import sweep
+
+    study = load(path)
+    swept = sweep(study, tmp_path / "o")
+    assert summary(study, swept.rows, swept.left)["answer"].startswith(said)
 
 
 @pytest.mark.long

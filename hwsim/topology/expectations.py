@@ -27,7 +27,8 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z")
 NUMBER, TEXT = "number", "text"
 
 Tree = Mapping[str, Any]
-_STATISTICS = frozenset({"mean", "p50", "p99", "max", "se"})  # of nothing they do not exist, where a count is 0
+# Of nothing they do not exist, where a count is 0.
+_STATISTICS = frozenset({"mean", "p50", "p99", "max", "se", "sent_per_round"})
 
 
 def _statistics(*names: str) -> Tree:
@@ -97,6 +98,7 @@ _RESULT: Tree = {
             "rounds_settled": NUMBER,
             "rounds_committed": NUMBER,
             "rounds_reversed": NUMBER,
+            "sent_per_round": NUMBER,
             "tokens_lost": NUMBER,
             "tokens_cloned": NUMBER,
             "in_doubt_share": NUMBER,

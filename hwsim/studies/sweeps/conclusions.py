@@ -1,7 +1,6 @@
 """A study's answer: sentences that its rows decide.
 
-Nothing in them is written down in advance but the words around the numbers.  Two estimates count as different where
-their intervals lie apart, or where both are exact and unequal; that is stricter than a test of the difference.
+Nothing in them is written down in advance but the words around the numbers.
 """
 
 from __future__ import annotations
@@ -10,17 +9,18 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hwsim.report.words import duration, number, percent
+from hwsim.report.words import duration, percent
 from hwsim.studies.optimal_interval import Job
-from hwsim.studies.sweeps.estimates import Estimate, estimate
+from hwsim.studies.sweeps.best_values import best_values
+from hwsim.studies.sweeps.estimates import Estimate, differ, estimate
 from hwsim.studies.sweeps.findings import PointFinding
 from hwsim.studies.sweeps.measures import canonical, measure, shown
-from hwsim.studies.sweeps.spec import ComparisonAnswer, IntervalAnswer, Study, numbers
+from hwsim.studies.sweeps.phrases import at, sentence, span, value_words, with_
+from hwsim.studies.sweeps.spec import BestValueAnswer, ComparisonAnswer, IntervalAnswer, Study, numbers
 
 STALL = "checkpoints.stall_s.mean"
 Pair = tuple[PointFinding, PointFinding]  # two points that differ in the compared key alone
 
-_EXACT = 1e-12
 _FEWEST = 5  # intervals that a curve of four terms is fitted through
 
 
@@ -33,32 +33,14 @@ def conclude(study: Study, found: Sequence[PointFinding], is_complete: bool) -> 
             text = " ".join(_compare(study, asked, found))
         case IntervalAnswer():
             text = " ".join(_best_intervals(study, found))
+        case BestValueAnswer() as asked:
+            text = " ".join(best_values(study, asked, found))
         case _:
             text = " ".join(_extremes(study, found))
     return text if is_complete else f"So far, from the runs that are done: {text}"
 
 
-def value_words(key: str, value: float) -> str:
-    """A value of *key* with its unit."""
-    if key.endswith("_share") or key == "ettr":
-        return percent(value)
-    if "_s." in key or key.endswith("_s"):
-        return duration(value)
-    return number(value)
-
-
-def _span(key: str, values: Sequence[float]) -> str:
-    low, high = value_words(key, min(values)), value_words(key, max(values))
-    return low if low == high else f"{low} to {high}"
-
-
 # -- comparison ------------------------------------------------------------------------------------
-
-
-def differ(one: Estimate, other: Estimate) -> bool:
-    """Whether the two intervals lie apart."""
-    gap = max(one.low - other.high, other.low - one.high)
-    return gap > _EXACT * max(1.0, abs(one.mean), abs(other.mean))
 
 
 def _compare(study: Study, asked: ComparisonAnswer, found: Sequence[PointFinding]) -> Iterator[str]:
@@ -95,13 +77,13 @@ def _told_apart(
     left, right = ([pair[side].estimates[y].mean for pair in whole] for side in (0, 1))
     if not apart:
         points = "the one point" if len(whole) == 1 else f"all {len(whole)} points"
-        return f"{study.label(y)} is {_span(y, [*left, *right])} with either, at {points} compared"
+        return f"{study.label(y)} is {span(y, [*left, *right])} with either, at {points} compared"
     widest = max(apart, key=lambda pair: abs(pair[0].estimates[y].mean - pair[1].estimates[y].mean))
     values = [value_words(y, one.estimates[y].mean) for one in widest]
-    at = _at(study, widest[0], but=(asked.between, asked.within))
+    where = at(study, widest[0], but=(asked.between, asked.within))
     return (
-        f"{study.label(y)} is {_span(y, left)} {names[0]} and {_span(y, right)} {names[1]}, apart at {len(apart)} of "
-        f"{len(whole)} points and furthest ({values[0]} against {values[1]}){f' at {at}' if at else ''}"
+        f"{study.label(y)} is {span(y, left)} {names[0]} and {span(y, right)} {names[1]}, apart at {len(apart)} of "
+        f"{len(whole)} points and furthest ({values[0]} against {values[1]}){f' at {where}' if where else ''}"
     )
 
 
@@ -113,8 +95,8 @@ def _beside(study: Study, key: str, pairs: Sequence[Pair], names: tuple[str, str
     what = study.label(key)
     left, right = ([pair[side].mean for pair in whole] for side in (0, 1))
     if not any(differ(*pair) for pair in whole):
-        return f"{what} is the same with either, {_span(key, [*left, *right])}"
-    return f"{what} is {_span(key, left)} {names[0]} and {_span(key, right)} {names[1]}"
+        return f"{what} is the same with either, {span(key, [*left, *right])}"
+    return f"{what} is {span(key, left)} {names[0]} and {span(key, right)} {names[1]}"
 
 
 # -- the best interval -----------------------------------------------------------------------------
@@ -215,17 +197,17 @@ def _best_intervals(study: Study, found: Sequence[PointFinding]) -> Iterator[str
     assert study.plot is not None
     groups: dict[str, list[PointFinding]] = {}
     for one in found:
-        groups.setdefault(_at(study, one, but=(study.plot.x,)), []).append(one)
+        groups.setdefault(at(study, one, but=(study.plot.x,)), []).append(one)
     bests = []
     for name, held in groups.items():
         best = best_of(study, held)
         if best is None:
-            yield _sentence(f"{_with(name)}the best interval is not among those that were run.")
+            yield sentence(f"{with_(name)}the best interval is not among those that were run.")
             continue
         bests.append(best)
         known = "" if best.work.half_width is None else f" ± {best.work.half_width / best.work.mean:.1%}"
-        yield _sentence(
-            f"{_with(name)}a save stops the job for {duration(best.save_s)}, and it does best with "
+        yield sentence(
+            f"{with_(name)}a save stops the job for {duration(best.save_s)}, and it does best with "
             f"{duration(best.work.mean)}{known} of work between saves, {duration(best.work.mean + best.save_s)} from "
             f"begin to begin: {percent(best.ettr)} of the time is then training that counts; Daly's formula says "
             f"{duration(best.daly_s)} ({best.off['Daly']:+.1%}), Young's {duration(best.young_s)} "
@@ -261,14 +243,6 @@ def _formulas(bests: Sequence[Best]) -> str:
     )
 
 
-def _with(name: str) -> str:
-    return f"with {name}, " if name else ""
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 # -- otherwise -------------------------------------------------------------------------------------
 
 
@@ -281,19 +255,10 @@ def _extremes(study: Study, found: Sequence[PointFinding]) -> Iterator[str]:
         least, most = min(held, key=lambda e: e[0]), max(held, key=lambda e: e[0])
         what = study.label(key)
         if not differ(least[1].estimates[key], most[1].estimates[key]):
-            span = _span(key, [least[0], most[0]])
-            yield _sentence(f"{what} is {span} throughout: the intervals of no two points lie apart.")
+            both = span(key, [least[0], most[0]])
+            yield sentence(f"{what} is {both} throughout: the intervals of no two points lie apart.")
             continue
-        yield _sentence(
-            f"{what} is least, {value_words(key, least[0])}, at {_at(study, least[1])}, and greatest, "
-            f"{value_words(key, most[0])}, at {_at(study, most[1])}."
+        yield sentence(
+            f"{what} is least, {value_words(key, least[0])}, at {at(study, least[1])}, and greatest, "
+            f"{value_words(key, most[0])}, at {at(study, most[1])}."
         )
-
-
-def _at(study: Study, one: PointFinding, but: Sequence[str | None] = ()) -> str:
-    """The point's values of the keys that vary."""
-    return ", ".join(
-        f"{study.label(key)} = {study.label(shown(value))}"
-        for key, value in one.point.values.items()
-        if key not in but and len(study.grid[key]) > 1
-    )

@@ -19,6 +19,7 @@ from functools import lru_cache
 from statistics import fmean, stdev
 
 CONFIDENCE = 0.95
+_EXACT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,12 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     spread = 0.0 if min(values) == max(values) else stdev(values)
     mean = values[0] if spread == 0 else fmean(values)
     return Estimate(mean, student_t(n - 1) * spread / math.sqrt(n), n)
+
+
+def differ(one: Estimate, other: Estimate) -> bool:
+    """Whether the two intervals lie apart, or both are exact and unequal; stricter than a test of the difference."""
+    gap = max(one.low - other.high, other.low - one.high)
+    return gap > _EXACT * max(1.0, abs(one.mean), abs(other.mean))
 
 
 @lru_cache(maxsize=4096)

@@ -20,7 +20,7 @@ from hwsim.faults import Fault
 from hwsim.studies.sweeps import conditions, grid
 from hwsim.studies.sweeps.at_point import load_point
 from hwsim.studies.sweeps.measures import canonical, shown
-from hwsim.studies.sweeps.spec import ComparisonAnswer, IntervalAnswer, Study, StudyLine
+from hwsim.studies.sweeps.spec import BestValueAnswer, ComparisonAnswer, IntervalAnswer, Study, StudyLine
 from hwsim.topology import expectations
 from hwsim.topology.document import Document, dotted, suggest
 from hwsim.topology.loading import load_file
@@ -318,6 +318,14 @@ class _Reader:
             self.document.wrong(("answer",), problem, "write plot: {x: ..., y: ...}", key=True)
         if isinstance(line.answer, ComparisonAnswer):
             self._compared(line.answer, values)
+        if isinstance(line.answer, BestValueAnswer):
+            self._must_be(("answer", "beside"), line.answer.beside, values, "a key of the grid")
+            self._must_be(("answer", "cost"), line.answer.cost, amounts, "a number of the record")
+            if line.plot is not None:
+                for field, taken, other in (("beside", line.plot.x, "grid"), ("cost", line.plot.y, "record")):
+                    if getattr(line.answer, field) == taken:
+                        problem = f"'{taken}' is what the plot shows already"
+                        self.document.wrong(("answer", field), problem, f"write another key of the {other}")
         if isinstance(line.answer, IntervalAnswer) and line.plot is not None:
             for path, wanted, got in (
                 (("plot", "x"), "workload.interval", line.plot.x),

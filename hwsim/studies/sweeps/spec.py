@@ -56,7 +56,18 @@ class IntervalAnswer(Params):
     kind: Literal["checkpoint_interval"]
 
 
-Answer = Annotated[ComparisonAnswer | IntervalAnswer, Field(discriminator="kind")]
+class BestValueAnswer(Params):
+    """`answer` of kind best_value: which x of the plot is best, and does another key change it?"""
+
+    kind: Literal["best_value"]
+    beside: str = Field(description="a key of the grid that may change it")
+    cost: str = Field(description="a key of the record that decides among the x whose y is about as good")
+    slack: float = Field(
+        default=0.1, ge=0, le=1, description="how much worse than the best y still counts as good, as a share of it"
+    )
+
+
+Answer = Annotated[ComparisonAnswer | IntervalAnswer | BestValueAnswer, Field(discriminator="kind")]
 
 
 class StudyLine(Params):
