@@ -517,6 +517,13 @@ class Protocol:
         """
         return None
 
+    def deletes(self, handed: Handed, part: str, slot: str) -> bool:
+        """Whether a recovery that hands this back deletes (*part*, *slot*) in `resume`, whatever lies there.
+
+        Of two states that differ in such entries only, all that follows that recovery is equal.
+        """
+        return False
+
     def confer(self, told: Callable[[], None]) -> None:
         """All serve again: let the ranks tell each other what they hold, and call *told* once they know."""
         raise NotImplementedError

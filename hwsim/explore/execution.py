@@ -14,11 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hwsim.checkers import acknowledged_survive, agreement, well_formed
 from hwsim.contents import Contents, uppermost, whole
+from hwsim.explore.slack import Slack
 from hwsim.explore.state import digest, held, plain, surviving
+from hwsim.explore.touched import EVERYTHING, Touched, Watch
 from hwsim.outcomes import HANG, Handed, Outcome, classify, worst
 from hwsim.recovery import DurableState
 from hwsim.rules import RULES
@@ -125,6 +128,8 @@ class Ending:
     options: tuple[tuple[int, ...], ...] = ()  # of every doubt
     rows: int = 0
     end_ps: int = 0
+    slack_ps: int = 0  # how much later the strike might have come, for all that was due otherwise
+    touched: Touched = EVERYTHING  # from the strike until recovery asked, where that was watched; but by what came back
     pairs: tuple[Any, ...] = field(default=(), compare=False)
     pairs_of: int = 0
 
@@ -141,6 +146,12 @@ class Ending:
         if self.liveness is not None:
             found.add(self.liveness)
         return frozenset(found)
+
+
+def outage_ps(topology: Topology) -> int:
+    """How long what does not come back by itself stays away: a second longer than it takes to notice."""
+    detect: int = topology.workload.restart.detect
+    return detect + 10**12
 
 
 class _Known(Exception):
@@ -171,13 +182,16 @@ class Execution:
         self._resumed = False
         self._rode = False
         self._works = False
+        self._slack = Slack()
+        self._watch: Watch | None = None
+        self._noticed: Touched = EVERYTHING
         self._unsettled: dict[tuple[str, str], Contents] = {}  # entry that a crash settled -> what it may be
         self._picked: dict[tuple[str, str], int] = {}  # and what it was settled to
         self._known: Callable[[str], bool] = lambda _digest: False
         workload = topology.workload
         restart = workload.restart
         first = workload.interval if workload.first is None else workload.first
-        self.outage_ps = restart.detect + 10**12
+        self.outage_ps = outage_ps(topology)
         self._bound_ps = (
             self.outage_ps + restart.detect + restart.init + first + _INTERVALS * workload.interval
             + 2 * (latency_ps or 0) + 2 * restart.hang_timeout + self._resets_ps()
@@ -216,7 +230,16 @@ class Execution:
         self.simulation.striker.draw = resolution
         self.resolution = resolution
         before = len(resolution.options)
+        env, network = self.env, self.simulation.building.network
+        leaving = network is not None and any(
+            way.busy_until > env.now and way.sender in target.devices for way in network.ways
+        )
+        self._slack.before_strike(env)
         self.simulation.striker.strike(fault, 0)
+        if self.struck:
+            self._slack.stop()
+        else:
+            self._slack.after_strike(env, self.simulation.topology.workload.restart.detect, leaving=leaving)
         self._hear()
         open_ = {key: contents for key, contents in possible.items() if len(contents) > 1}
         self._unsettled.update(open_)
@@ -247,6 +270,10 @@ class Execution:
 
     # what follows
 
+    def watch(self) -> None:
+        """Note what the survivors touch until recovery asks."""
+        self._watch = Watch(self.simulation)
+
     def finish(
         self, known: Callable[[str], bool] = lambda _digest: False, between: Callable[[], None] | None = None
     ) -> Ending:
@@ -264,6 +291,9 @@ class Execution:
                 if env.peek() > limit:
                     liveness = Outcome.HANG
                     break
+                self._slack.step(env)
+                if self._watch is not None:
+                    self._watch.before()
                 env.step()
                 self.steps += 1
                 if len(rows) != self._seen:
@@ -288,7 +318,7 @@ class Execution:
         )  # fmt: skip
         return Ending(
             tuple(self.struck), tuple(self.asked), liveness, tuple(self.states), merged, broken,
-            tuple(self.resolution.options), len(rows), int(env.now),
+            tuple(self.resolution.options), len(rows), int(env.now), self._slack.ps, self._noticed,
         )  # fmt: skip
 
     def _hear(self) -> None:
@@ -328,11 +358,16 @@ class Execution:
         """Recovery reads what lies there: judge all that it may be, and let it take what chance would."""
         self._hear()
         simulation, world = self.simulation, self.world
+        self._slack.asked(self.env)
+        if self._watch is not None:
+            self._noticed, self._watch = self._watch.of_others(), None
         contents = {**world.holdings.found(), **self._unsettled}
         state = DurableState.holding(simulation.building.job.trace_parts, contents)
         for epoch, number in simulation.building.job.numbers.items():
             state.number(epoch, number)
-        handed = RULES[self.protocol.rule](state, self.protocol.rule_params())
+        handed = frozenset(order)
+        if self._unsettled:  # chance has settled what a reader might have found otherwise
+            handed = RULES[self.protocol.rule](state, self.protocol.rule_params())
         taken = self._asker(order)
         assert taken in handed, f"{taken} is not among what the doubts allow: {handed}"
         acknowledged, written = self._acknowledged, state.written()
@@ -344,13 +379,16 @@ class Execution:
                 classify(taken, acknowledged=acknowledged, written=written),
             )
         )  # fmt: skip
-        self._reach(self._digest(acknowledged))
+        self._reach(digest(sorted(map(str, handed)), str(taken), self._digest(acknowledged, taken, len(handed) > 1)))
         self._unsettled.clear()
         self._picked.clear()
         return taken
 
-    def _digest(self, acknowledged: int) -> str:
-        """The state in which recovery asks: nothing is in flight any more, but what lies in caches that survived."""
+    def _digest(self, acknowledged: int, handed: Handed | None = None, open_: bool = True) -> str:
+        """The state in which recovery asks: nothing is in flight any more, but what lies in caches that survived.
+
+        What the recovery that was surely *handed* this will delete unread makes no difference.
+        """
         simulation, world = self.simulation, self.world
         workload = simulation.topology.workload
         grid = 0
@@ -360,9 +398,10 @@ class Execution:
         needs = tuple(sorted((place, tuple(sorted(tokens))) for place, tokens in world.needs.items()))
         residues = tuple(device.residue() for device in world.domains.values())
         kept = plain(self.protocol)
+        without = None if handed is None or open_ else partial(self.protocol.deletes, handed)
         numbers = tuple(sorted(simulation.building.job.numbers.items()))
         return digest(
-            held(world, self._unsettled), needs, residues, kept, acknowledged, self._begun, grid, dark, numbers
+            held(world, self._unsettled, without), needs, residues, kept, acknowledged, self._begun, grid, dark, numbers
         )
 
     def left_by(self, takes: frozenset[str]) -> str:

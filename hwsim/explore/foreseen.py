@@ -10,7 +10,7 @@ meanwhile is for the live executions to tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from hwsim.crash_timeline import RawClass, Timeline
@@ -19,17 +19,21 @@ from hwsim.explore.window import Window
 from hwsim.outcomes import Handed, Outcome, classify, worst
 from hwsim.trace import Strike
 
+Deletes = Callable[[Handed, str, str], bool]  # whether a recovery that hands this back deletes (part, slot) unread
+
 
 class Foreseen(NamedTuple):
     """What a strike at a point leads to: all that recovery may hand back, and how each stands; and what it leaves.
 
-    `left` is the number of what all places still hold (see `state.token`).
+    `left` is the number of what all places still hold (see `state.token`), `matters` of what of it recovery does not
+    delete unread; where recovery may hand back several, that is all of it.
     """
 
     handed: frozenset[Handed]
     outcomes: frozenset[Outcome]
     raw: RawClass
     left: int
+    matters: int
 
     @property
     def worst(self) -> Outcome:
@@ -49,13 +53,19 @@ def effect(timeline: Timeline, takes: frozenset[str]) -> frozenset[str]:
     return takes & asked
 
 
-def foresee(timeline: Timeline, window: Window, takes: frozenset[str]) -> list[Foreseen]:
-    """What a strike that takes *takes* would lead to, at each point of the window."""
+def foresee(
+    timeline: Timeline, window: Window, takes: frozenset[str], deletes: Deletes
+) -> list[Foreseen]:
+    """What a strike that takes *takes* would lead to, at each point of the window.
+
+    *deletes*: what recovery deletes, whatever it holds (`Protocol.deletes`).
+    """
     found = []
     boundaries = [point.rows for point in window.points]
     judged: dict[tuple[frozenset[Handed], int, int], frozenset[Outcome]] = {}
-    numbers = _left(timeline, window, takes, boundaries)
-    for replay, left in zip(timeline.walk_rows(Strike("", tuple(takes)), boundaries), numbers, strict=True):
+    left = _Left(timeline, window, takes, deletes)
+    for replay, boundary in zip(timeline.walk_rows(Strike("", tuple(takes)), boundaries), boundaries, strict=True):
+        left.advance(boundary)
         state = replay.state()
         key = (replay.handed, replay.acknowledged, replay.durable.written())
         outcomes = judged.get(key)
@@ -63,43 +73,82 @@ def foresee(timeline: Timeline, window: Window, takes: frozenset[str]) -> list[F
             outcomes = judged[key] = frozenset(
                 classify(handed, acknowledged=key[1], written=key[2]) for handed in replay.handed
             )
-        found.append(Foreseen(replay.handed, outcomes, state.vector.raw, left))
+        sure = next(iter(replay.handed)) if len(replay.handed) == 1 else None
+        found.append(Foreseen(replay.handed, outcomes, state.vector.raw, left.number, left.matters(sure)))
     return found
 
 
-def _left(timeline: Timeline, window: Window, takes: frozenset[str], boundaries: Sequence[int]) -> Iterator[int]:
-    """The number of what the places that survive hold, at each point."""
-    needs = dict(timeline.needs)
-    entries: dict[tuple[str, str, str], str] = {}
+def left_untouched(timeline: Timeline, window: Window) -> list[int]:
+    """What `Foreseen.left` would be at each point if nothing were taken."""
+    left = _Left(timeline, window, frozenset(), _keeps_all)
+    found = []
+    for point in window.points:
+        left.advance(point.rows)
+        found.append(left.number)
+    return found
 
-    def number(key: tuple[str, str, str], may: str) -> int:
-        part, slot, place = key
-        if needs[place] & takes:
-            return 0
-        doubted = place in timeline.doubts and bool(timeline.doubts[place] & takes)
-        return token(part, slot, place, may, doubted)
 
-    total = position = op = 0
-    rows, row_of, ops = window.trace.rows, timeline.row_of, timeline.ops
-    for boundary in boundaries:
-        while position < boundary:
+def _keeps_all(_handed: Handed, _part: str, _slot: str) -> bool:
+    return False
+
+
+class _Left:
+    """What the places that survive a strike hold, as a number that is kept current from row to row."""
+
+    def __init__(self, timeline: Timeline, window: Window, takes: frozenset[str], deletes: Deletes) -> None:
+        self.number = 0
+        self._timeline = timeline
+        self._rows = window.trace.rows
+        self._takes = takes
+        self._deletes = deletes
+        self._needs = dict(timeline.needs)
+        self._entries: dict[tuple[str, str, str], str] = {}
+        self._position = self._op = 0
+        self._handed: Handed | None = None  # for which `_spare` is kept current
+        self._spare = 0  # the number of the entries that a recovery which hands that back deletes
+
+    def advance(self, boundary: int) -> None:
+        """Take in the rows up to *boundary*."""
+        rows, row_of, ops = self._rows, self._timeline.row_of, self._timeline.ops
+        entries = self._entries
+        for position in range(self._position, boundary):
             row = rows[position]
             place, part, slot, may = row[3], row[4], row[5], row[7]
             if place is not None and part is not None:
                 key = (part, slot or "0", place)
                 old = entries.pop(key, None)
                 if old is not None:
-                    total ^= number(key, old)
+                    self._change(key, old)
                 if may is not None:
                     entries[key] = may
-                    total ^= number(key, may)
+                    self._change(key, may)
             elif row[1] == "dependence_changed" and row[9] is not None:
-                while row_of[op] < position:
-                    op += 1
-                needs[row[9]] = ops[op].tokens
-                total = 0
-                for key, may in entries.items():
-                    total ^= number(key, may)
-            position += 1
-        yield total
+                while row_of[self._op] < position:
+                    self._op += 1
+                self._needs[row[9]] = ops[self._op].tokens
+                self._count(self._handed)
+        self._position = boundary
 
+    def matters(self, handed: Handed | None) -> int:
+        """The number of what a recovery that hands this back does not delete unread; None: it may hand back several."""
+        if handed is None:
+            return self.number
+        if handed != self._handed:
+            self._count(handed)
+        return self.number ^ self._spare
+
+    def _count(self, handed: Handed | None) -> None:
+        self.number = self._spare = 0
+        self._handed = handed
+        for key, may in self._entries.items():
+            self._change(key, may)
+
+    def _change(self, key: tuple[str, str, str], may: str) -> None:
+        part, slot, place = key
+        timeline, takes = self._timeline, self._takes
+        if self._needs[place] & takes:
+            return
+        number = token(part, slot, place, may, place in timeline.doubts and bool(timeline.doubts[place] & takes))
+        self.number ^= number
+        if self._handed is not None and self._deletes(self._handed, part, slot):
+            self._spare ^= number

@@ -24,17 +24,18 @@ from __future__ import annotations
 import gc
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hwsim.crash_timeline import Timeline
 from hwsim.explore import forked
-from hwsim.explore.execution import BAD, Ending, Execution, Resolution, resolutions
-from hwsim.explore.foreseen import Foreseen, effect, foresee
-from hwsim.explore.state import digest
+from hwsim.explore.execution import BAD, Ending, Execution, Resolution, outage_ps, resolutions
+from hwsim.explore.foreseen import Foreseen, effect, foresee, left_untouched
+from hwsim.explore.merging import Like, alike, by_itself, holds
 from hwsim.explore.targets import Target, targets_of
+from hwsim.explore.touched import hit_by
 from hwsim.explore.window import Window, is_busy, open_window, quiet, steady_checkpoint
 from hwsim.simulation import Simulation
 
@@ -70,6 +71,11 @@ class Plan:
     stops: tuple[bool, ...]
     foreseen: tuple[tuple[Foreseen, ...] | None, ...]  # by target; None for targets that the job rides through
     late: bool  # survivors go on for a while before the job is torn down
+    hits: tuple[frozenset[str], ...]  # by target: the devices that it stops, and those whose commands stop with it
+    alone: tuple[bool, ...]  # by target: it leaves no device behind
+    asks_after_ps: tuple[int, ...]  # by target: when recovery asks, from the strike on
+    movable: tuple[bool, ...]  # by target: nothing of it comes back before the job is torn down
+    untouched: tuple[int, ...]  # by point: `Foreseen.left` if nothing were taken
     protocol: type[Protocol] | None = None
 
 
@@ -93,6 +99,7 @@ def plan(topology: Topology, checkpoint: int | None = None, protocol: type[Proto
     targets = targets_of(topology, built.world.domains)
     participants = frozenset(built.building.job.participants)
     stops = tuple(target.stops_job(built.world, participants) for target in targets)
+    assert built.protocol is not None
     timeline = Timeline(window.trace)
     seen: dict[frozenset[str], tuple[Foreseen, ...]] = {}
     foreseen: list[tuple[Foreseen, ...] | None] = []
@@ -102,10 +109,23 @@ def plan(topology: Topology, checkpoint: int | None = None, protocol: type[Proto
             continue
         takes = effect(timeline, target.takes(built.world))
         if takes not in seen:
-            seen[takes] = tuple(foresee(timeline, window, takes))
+            seen[takes] = tuple(foresee(timeline, window, takes, built.protocol.deletes))
         foreseen.append(seen[takes])
-    late = topology.workload.restart.detect > 0
-    return Plan(topology, window, targets, stops, tuple(foreseen), late, protocol)
+    detect = topology.workload.restart.detect
+    outage = outage_ps(topology)
+    world = built.world
+    back = [target.back_after_ps(world, outage) for target in targets]
+    return Plan(
+        topology, window, targets, stops, tuple(foreseen), detect > 0,
+        hits=tuple(hit_by(target, world) for target in targets),
+        alone=tuple(set(target.devices) >= set(world.domains) for target in targets),
+        asks_after_ps=tuple(max((detect, *times)) for times in back),
+        movable=tuple(
+            stopping and all(time >= detect for time in times) for times, stopping in zip(back, stops, strict=True)
+        ),
+        untouched=tuple(left_untouched(timeline, window)),
+        protocol=protocol,
+    )  # fmt: skip
 
 
 def tasks_of(made: Plan, *, merge: bool = True) -> dict[tuple[int, int], Task]:
@@ -113,16 +133,12 @@ def tasks_of(made: Plan, *, merge: bool = True) -> dict[tuple[int, int], Task]:
 
     Not *merge*: every strike for itself.
     """
-    first: dict[object, tuple[int, int]] = {}
-    like: dict[tuple[int, int], tuple[int, int]] = {}
-    for number, point in enumerate(made.window.points):
-        for index, foreseen in enumerate(made.foreseen):
-            key: object = (number, index)
-            if merge and foreseen is not None and not made.late and not point.busy:
-                key = digest(foreseen[number].left, point.kept, point.acknowledged, point.begun)
-            like[number, index] = first.setdefault(key, (number, index))
-    counts = Counter(like.values())
-    return {strike: Task(*one, counts[one]) for strike, one in like.items()}
+    return _tasks(alike(made) if merge else by_itself(made))
+
+
+def _tasks(likes: Mapping[tuple[int, int], Like]) -> dict[tuple[int, int], Task]:
+    counts = Counter(like.of for like in likes.values())
+    return {strike: Task(*like.of, counts[like.of]) for strike, like in likes.items()}
 
 
 def _silent(_stage: str, _share: float | None) -> None:
@@ -141,13 +157,9 @@ def search(
     say: Say = _silent,
 ) -> Found:  # fmt: skip
     """Execute what the budget allows of the plan's strikes, on *jobs* processes."""
-    task_of = tasks_of(made, merge=merge)
-    tasks = tuple(dict.fromkeys(task_of.values()))
-    chosen = within(tasks, budget)
     alone = jobs == 1 or not forked.AVAILABLE
     worker = _Worker(made, merge, say if alone else _silent)  # several processes would draw over each other
-    say(f"{made.topology.name}: executing {len(chosen):,} crashes", None)
-    done = _inherited(sorted(_shared(worker.run, chosen, jobs), key=_in_order))
+    task_of, tasks, done = _executed(made, worker, merge=merge, budget=budget, jobs=jobs, say=say)
     left = (budget - len(done)) // (RESOLUTIONS * crashes)  # half of what is left is for second crashes
     doubtful = [(task, len(ending.options)) for task, ending in done if ending.options and not ending.merged]
     doubtful = list(within(doubtful, max(left, 0)))
@@ -163,6 +175,36 @@ def search(
             pairs_of += count
         pairs.sort(key=_in_order)
     return Found(task_of, tasks, tuple(done), tuple(more), tuple(pairs), pairs_of)
+
+
+def _executed(
+    made: Plan, worker: _Worker, *, merge: bool, budget: int, jobs: int, say: Say
+) -> tuple[dict[tuple[int, int], Task], tuple[Task, ...], list[tuple[Task, Ending]]]:
+    """The task for each strike, all tasks, and how those ended that the budget allows.
+
+    What was merged in an expectation that does not hold gets tasks of its own, until all hold.
+    """
+    ended: dict[tuple[int, int], Ending] = {}
+    but: set[tuple[int, int]] = set()
+    while True:
+        likes = alike(made, but) if merge else by_itself(made)
+        task_of = _tasks(likes)
+        tasks = tuple(dict.fromkeys(task_of.values()))
+        chosen = within([task for task in tasks if task[:2] not in ended], max(budget - len(ended), 0))
+        if chosen:
+            say(f"{made.topology.name}: executing {len(chosen):,} crashes", None)
+            unnoticed = frozenset(like.of for like in likes.values() if like.unnoticed)
+            work = partial(worker.run, watched=unnoticed)
+            ended.update((task[:2], ending) for task, ending in _shared(work, chosen, jobs))
+        failed: dict[tuple[tuple[int, int], int], tuple[int, int]] = {}  # the first of each target
+        for strike, like in likes.items():
+            if like.of in ended and not holds(made, strike, like, ended[like.of]):
+                failed.setdefault((like.of, strike[1]), strike)
+        if not failed:
+            break
+        but.update(failed.values())
+    done = [(task, ended[task[:2]]) for task in tasks if task[:2] in ended]
+    return task_of, tasks, _inherited(done)
 
 
 def _shared(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], jobs: int) -> list[Result]:
@@ -237,13 +279,16 @@ class _Worker:
         run.advance(step)
         return then(run)
 
-    def run(self, tasks: Sequence[Task]) -> list[tuple[Task, Ending]]:
-        """Every task."""
+    def run(
+        self, tasks: Sequence[Task], watched: Container[tuple[int, int]] = ()
+    ) -> list[tuple[Task, Ending]]:
+        """Every task; *watched*: strikes of which it is noted what survivors touch."""
         known: set[str] = set()
         done: list[tuple[Task, Ending]] = []
         for task, at in self._each(tasks, "executing crashes"):
             target = self.plan.targets[task.target]
-            ending = at(partial(_struck, target=target, known=known if self.merge else ()))
+            watch = task[:2] in watched
+            ending = at(partial(_struck, target=target, known=known if self.merge else (), watch=watch))
             done.append((task, ending))
             if not ending.merged:
                 known.update(ending.states)
@@ -271,12 +316,13 @@ class _Worker:
 
 
 def _struck(
-    run: Execution, target: Target, known: Iterable[str], resolution: Resolution | None = None
+    run: Execution, target: Target, known: Container[str], resolution: Resolution | None = None, watch: bool = False
 ) -> Ending:
-    """Strike, and see how it ends."""
-    states = frozenset(known)
+    """Strike, and see how it ends; *watch*: note what the survivors touch until recovery asks."""
     run.strike(target, resolution or Resolution())
-    return run.finish(known=states.__contains__)
+    if watch:
+        run.watch()
+    return run.finish(known=known.__contains__)
 
 
 def _twice(

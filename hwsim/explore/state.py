@@ -9,7 +9,7 @@ drive's cache has drained (it changes when things happen, not what).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -75,10 +75,17 @@ def surviving(world: World, takes: frozenset[str]) -> int:
     return total
 
 
-def held(world: World, unsettled: Mapping[tuple[str, str], Contents]) -> int:
-    """The number of all that places hold, entries that chance has settled counted as the sets that they were."""
+def held(
+    world: World, unsettled: Mapping[tuple[str, str], Contents], without: Callable[[str, str], bool] | None = None
+) -> int:
+    """The number of all that places hold, entries that chance has settled counted as the sets that they were.
+
+    *without*: entries (part, slot) that do not count.
+    """
     total = 0
     for (part, slot), entry in world.holdings.entries().items():
+        if without is not None and without(part, slot):
+            continue
         open_ = unsettled.get((part, slot))
         if open_ is not None:
             total ^= token(part, slot, "*", encode(open_), False)
@@ -86,6 +93,6 @@ def held(world: World, unsettled: Mapping[tuple[str, str], Contents]) -> int:
         for place, contents in entry.items():
             total ^= token(part, slot, place, encode(contents), False)
     for (part, slot), open_ in unsettled.items():
-        if (part, slot) not in world.holdings.entries():
+        if (part, slot) not in world.holdings.entries() and not (without is not None and without(part, slot)):
             total ^= token(part, slot, "*", encode(open_), False)
     return total

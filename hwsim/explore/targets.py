@@ -43,15 +43,32 @@ class Target(NamedTuple):
         hit = {device.name for device, _ in expanded(self.kind, self.devices, world.domains)}
         return Fault.registry[self.kind].stops_job and not participants.isdisjoint(hit)
 
+    def back_after_ps(self, world: World, outage_ps: int) -> tuple[int, ...]:
+        """When each of the devices that it stops serves again, from the strike on (ps)."""
+        own = {
+            device.name: device.restore_time(crash)
+            for device, crash in expanded(self.kind, self.devices, world.domains)
+        }
+        if self._has_own_time(world):
+            least = max((own[name] or 0 for name in self.devices), default=0)
+            stopped = {name: own[name] for name in self.devices}
+        else:
+            least = outage_ps
+            stopped = dict.fromkeys(self.devices, outage_ps)
+        with_them = {name: max(takes or 0, least) for name, takes in own.items() if name not in stopped}
+        return tuple(takes for takes in (*stopped.values(), *with_them.values()) if takes is not None)
+
+    def _has_own_time(self, world: World) -> bool:
+        own = all(world.domains[name].restore_time(self.kind) is not None for name in self.devices)
+        return own or self.kind == "process_crash"
+
     def fault(self, world: World, outage_ps: int) -> FaultSpec:
         """It as a fault: what has a time of its own to come back takes that, anything else *outage_ps*."""
         from hwsim.topology.spec import FaultSpec
 
-        own = all(world.domains[name].restore_time(self.kind) is not None for name in self.devices)
-        own = own or self.kind == "process_crash"
         return FaultSpec(
             name=f"{self.kind} {self.label}", kind=self.kind, targets=(self.devices,), target_names=(self.label,),
-            restore_after_ps=None if own else outage_ps,
+            restore_after_ps=None if self._has_own_time(world) else outage_ps,
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from hwsim.explore.state import plain
+from hwsim.explore.touched import EVERYTHING, Touched, UnderWay, Watch
 from hwsim.faults import Fault
 from hwsim.simulation import Simulation
 from hwsim.trace import Record, Trace
@@ -38,6 +39,8 @@ class Point(NamedTuple):
     acknowledged: int
     begun: int
     busy: bool  # more happens at this instant, after it, that a torn-down job does not stop
+    touched: Touched = EVERYTHING  # what the events since the point before touched
+    under_way: frozenset[UnderWay] = frozenset()  # in the job, after it
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,10 @@ def open_window(topology: Topology, checkpoint: int, protocol: type[Protocol] | 
     began_ps = 0
     latency: int | None = None
     ends = False
+    watch: Watch | None = None
     while env.peek() <= give_up:
+        if watch is not None:
+            watch.before()
         env.step()
         steps += 1
         if len(rows) == seen:
@@ -95,8 +101,17 @@ def open_window(topology: Topology, checkpoint: int, protocol: type[Protocol] | 
             ends = True
             break
         if begun == checkpoint:
-            kept = plain(run.protocol)
-            points.append(Point(steps, since, seen, int(env.now), kept, acknowledged, begun, is_busy(env)))
+            if watch is None:  # the first point: before it nothing is merged
+                watch = Watch(run)
+                touched = EVERYTHING
+            else:
+                touched = watch.take(rows[since:seen])
+            points.append(
+                Point(
+                    steps, since, seen, int(env.now), plain(run.protocol), acknowledged, begun, is_busy(env), touched,
+                    watch.under_way(),
+                )
+            )  # fmt: skip
     return Window(checkpoint, run.trace, tuple(points), ends, latency)
 
 

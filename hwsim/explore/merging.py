@@ -1,0 +1,148 @@
+"""Which strikes one execution stands for, before any is executed; and what that execution must then show.
+
+Two strikes are alike:
+
+- by what they leave: nothing goes on after either (the job is torn down at once, or the strike hits every device), and
+  all that recovery does not delete unread is the same, the protocol's kept state and the promises too;
+- by their order: one target, struck at two points of one instant, and no event between the two touched anything that
+  the strike touches, so that it might as well have come later (see `touched`);
+- by nobody's notice: in a job that learns of it only later, the strike takes nothing, ends nothing, and hits
+  devices that no event touches until recovery asks: then it does not matter which devices these are;
+- by the hour: the two above hold between two instants as well where the strike ends no operation and nothing else
+  is due between the times at which the job learns of the one and of the other.
+
+The last two cannot be known beforehand.  They are expected (by what the run without a crash touches later),
+and what was executed says whether they `hold`; where they do not, the strike is executed by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import TYPE_CHECKING, NamedTuple
+
+from hwsim.explore.state import digest
+from hwsim.explore.touched import EVERYTHING, reach
+
+if TYPE_CHECKING:
+    from hwsim.explore.execution import Ending
+    from hwsim.explore.search import Plan
+
+Strike = tuple[int, int]  # point, target
+
+
+class Like(NamedTuple):
+    """The strike that is executed for one, and how the two differ."""
+
+    of: Strike
+    later_ps: int = 0  # how much later the one comes
+    unnoticed: bool = False  # the two may hit different devices, of which nobody takes notice
+
+
+def by_itself(made: Plan) -> dict[Strike, Like]:
+    """Every strike is executed by itself."""
+    points, targets = range(len(made.window.points)), range(len(made.targets))
+    return {(number, index): Like((number, index)) for number in points for index in targets}
+
+
+def alike(made: Plan, but: Container[Strike] = ()) -> dict[Strike, Like]:
+    """For every strike the one to execute for it, in the order of points, then targets.
+
+    *but*: strikes for which what was expected did not hold: each is executed, and stands for those that follow it.
+    """
+    return _Merge(made, but).all()
+
+
+def holds(made: Plan, strike: Strike, like: Like, ending: Ending) -> bool:
+    """Whether the execution that ended so stands for *strike*, as was expected."""
+    if strike == like.of:
+        return True
+    if like.later_ps > ending.slack_ps:
+        return False
+    if not like.unnoticed:
+        return True
+    touched = ending.touched
+    return touched is not None and touched.isdisjoint(made.hits[strike[1]] | made.hits[like.of[1]])
+
+
+class _Merge:
+    def __init__(self, made: Plan, but: Container[Strike]) -> None:
+        self.made = made
+        self.points = made.window.points
+        self.but = but
+        self.first: dict[object, Strike] = {}
+        self.unnoticed: dict[object, Strike] = {}
+        self.noticed_until = [self._noticed_until(hit) for hit in made.hits]
+
+    def all(self) -> dict[Strike, Like]:
+        """All strikes."""
+        like: dict[Strike, Like] = {}
+        for number, point in enumerate(self.points):
+            if point.touched is EVERYTHING:
+                self.unnoticed.clear()
+            for index in range(len(self.made.targets)):
+                strike = (number, index)
+                like[strike] = (
+                    self._by_what_is_left(strike)
+                    or self._by_order(strike, like.get((number - 1, index)))
+                    or self._by_nobodys_notice(strike)
+                    or Like(strike)
+                )
+        return like
+
+    def _by_what_is_left(self, strike: Strike) -> Like | None:
+        made, (number, index) = self.made, strike
+        foreseen, point = made.foreseen[index], self.points[number]
+        if foreseen is None or point.busy or (made.late and not made.alone[index]):
+            return None
+        seen = foreseen[number]
+        key = digest(
+            seen.matters, sorted(map(str, seen.handed)), sorted(map(str, seen.outcomes)), point.kept,
+            point.acknowledged, point.begun, index if made.late else None,
+        )  # fmt: skip
+        return Like(self.first.setdefault(key, strike))
+
+    def _by_order(self, strike: Strike, before: Like | None) -> Like | None:
+        made, (number, index) = self.made, strike
+        if before is None or before.unnoticed or strike in self.but or (made.stops[index] and not made.late):
+            return None
+        point, previous = self.points[number], self.points[number - 1]
+        if point.touched is EVERYTHING or not point.touched.isdisjoint(reach(made.hits[index], previous.under_way)):
+            return None
+        if point.time_ps == previous.time_ps or (made.movable[index] and self._at_any_hour(strike, before.of)):
+            return Like(before.of, point.time_ps - self.points[before.of[0]].time_ps)
+        return None
+
+    def _by_nobodys_notice(self, strike: Strike) -> Like | None:
+        made, (number, index) = self.made, strike
+        foreseen = made.foreseen[index]
+        if not made.late or foreseen is None or strike in self.but or number < self.noticed_until[index]:
+            return None
+        if foreseen[number].left != made.untouched[number]:
+            return None
+        of = self.unnoticed.setdefault(made.asks_after_ps[index], strike)
+        if of != strike and not self._at_any_hour(strike, of):
+            self.unnoticed[made.asks_after_ps[index]] = of = strike
+        return Like(of, self.points[number].time_ps - self.points[of[0]].time_ps, unnoticed=True)
+
+    def _at_any_hour(self, strike: Strike, of: Strike) -> bool:
+        """Whether *strike* might be *of*, only later: nothing that it hits is under way, and no state goes by the clock."""
+        point, first = self.points[strike[0]], self.points[of[0]]
+        if point.time_ps == first.time_ps:
+            return True
+        hit = self.made.hits[of[1]]
+        return (
+            self.made.late
+            and self.made.topology.workload.after_recovery != "keep_grid"
+            and point.kept == first.kept
+            and all(hit.isdisjoint(operation.uses) for operation in first.under_way)
+        )
+
+    def _noticed_until(self, hit: frozenset[str]) -> int:
+        """The first point after which no event of the run touches any of these devices, and nothing of them is used."""
+        for number in range(len(self.points) - 1, -1, -1):
+            point = self.points[number]
+            if any(not hit.isdisjoint(operation.uses) for operation in point.under_way):
+                return number + 1
+            if point.touched is not EVERYTHING and not hit.isdisjoint(point.touched):
+                return number
+        return 0
