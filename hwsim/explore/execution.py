@@ -201,7 +201,7 @@ class Execution:
         assert kind is not None
         assert isinstance(job, JobWorkload)
         self.protocol: Protocol = kind
-        self._asker: Callable[[Sequence[Handed]], Handed] = job.choose
+        self._asker: Callable[[Sequence[Handed], DurableState], Handed] = job.choose
         job.choose = self._ask
 
     def _resets_ps(self) -> int:
@@ -354,21 +354,18 @@ class Execution:
             self._unsettled.pop((part, slot), None)
             del self._picked[part, slot]
 
-    def _ask(self, order: Sequence[Handed]) -> Handed:
+    def _ask(self, order: Sequence[Handed], state: DurableState) -> Handed:
         """Recovery reads what lies there: judge all that it may be, and let it take what chance would."""
         self._hear()
-        simulation, world = self.simulation, self.world
         self._slack.asked(self.env)
         if self._watch is not None:
             self._noticed, self._watch = self._watch.of_others(), None
-        contents = {**world.holdings.found(), **self._unsettled}
-        state = DurableState.holding(simulation.building.job.trace_parts, contents)
-        for epoch, number in simulation.building.job.numbers.items():
-            state.number(epoch, number)
+        taken = self._asker(order, state)
         handed = frozenset(order)
         if self._unsettled:  # chance has settled what a reader might have found otherwise
+            for (part, slot), contents in self._unsettled.items():
+                state.set(part, slot, contents)
             handed = RULES[self.protocol.rule](state, self.protocol.rule_params())
-        taken = self._asker(order)
         assert taken in handed, f"{taken} is not among what the doubts allow: {handed}"
         acknowledged, written = self._acknowledged, state.written()
         outcomes = {classify(one, acknowledged=acknowledged, written=written) for one in handed}

@@ -115,7 +115,9 @@ class _Merge:
     def _by_nobodys_notice(self, strike: Strike) -> Like | None:
         made, (number, index) = self.made, strike
         foreseen = made.foreseen[index]
-        if not made.late or foreseen is None or strike in self.but or number < self.noticed_until[index]:
+        if not (made.late and made.window.told) or foreseen is None or strike in self.but:
+            return None
+        if number < self.noticed_until[index]:
             return None
         if foreseen[number].left != made.untouched[number]:
             return None

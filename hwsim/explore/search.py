@@ -4,11 +4,10 @@ Every crash point is judged exactly, for every target, from the trace (`foreseen
 judgement of contents cannot: what survivors do until the crash is noticed, that recovery ends, that the job
 acknowledges a checkpoint again.  They are merged:
 
-- where the job learns of a crash at once, and nothing else happens at that instant, strikes that leave the same
-  contents everywhere, the same kept state of the protocol and the same promises are one execution;
-- elsewhere the survivors go on by themselves, so each strike is executed until recovery asks; if the state is known
-  then, what follows is known;
-- the same once more when the job resumes: recovery has cleared away by then what no longer makes a difference.
+- before any is executed, strikes that can be told to be alike (`merging`) are one execution;
+- an execution that comes into a known state, as recovery asks or as the job resumes, ends there: what follows is known.
+  As recovery asks, what it will delete unread does not count; as the job resumes, it has cleared away what else makes
+  no difference any more.
 
 Merged or not, the outcomes are the same: the tests run every execution of small worlds both ways.
 

@@ -1,6 +1,8 @@
 """What an exploration found, as the `explore` part of a result: counts, flips, coverage, and the worst of each kind.
 
-Every strike of a target at a point is judged by the worst outcome that its doubts allow.  *Flips* are the events at
+Every strike of a target at a point is judged by the worst outcome that its doubts allow.  Where the job learns of a crash
+only later, and no execution stands for a strike (the budget was spent), it is judged as if the crash were noticed at
+once, and counted in `as_if_noticed`: what survivors do meanwhile nobody has looked at.  *Flips* are the events at
 which the checkpoint that a power loss of everything would hand back changes for sure; between the old and the new one
 it may be in doubt for a few events.
 """
@@ -42,6 +44,11 @@ def tally(made: Plan, found: Found, *, crashes: int) -> tuple[dict[str, Any], tu
     counted = Counter(worst(outcomes) for outcomes in verdicts.values() if outcomes)
     rode = sum(not outcomes for outcomes in verdicts.values())
     strikes = len(points) * len(targets)
+    live = {task[:2] for task, _ in found.done}
+    at_once = sum(
+        made.late and not made.alone[index] and found.task_of[number, index][:2] not in live
+        for number, index in verdicts
+    )
     told: dict[str, Any] = {
         "checkpoint": made.window.checkpoint,
         "from_s": points[0].time_ps / PS if points else None,
@@ -51,6 +58,7 @@ def tally(made: Plan, found: Found, *, crashes: int) -> tuple[dict[str, Any], tu
         "strikes": strikes,
         "judged": len(verdicts),
         "left_out": strikes - len(verdicts),
+        "as_if_noticed": at_once,
         "outcomes": {str(outcome): counted[outcome] for outcome in reversed(Outcome) if counted[outcome]},
         "rode_through": rode,
         "unsafe": sum(count for outcome, count in counted.items() if outcome.unsafe),
@@ -168,6 +176,12 @@ def _coverage(made: Plan, found: Found, told: Mapping[str, Any], crashes: int) -
     """One sentence: what was looked at, of how much."""
     live = told["live"]
     judged = "every strike judged" if not told["left_out"] else f"{told['judged']:,} of {told['strikes']:,} judged"
+    if told["as_if_noticed"]:
+        detect = f"{made.topology.workload.restart.detect / PS:g} s"
+        judged += (
+            f", but {told['as_if_noticed']:,} only as if the job noticed the crash at once: it does after {detect}, and "
+            "what survivors do until then was not executed for these"
+        )
     if live["left_out"]:
         live_said = f"{live['executed']:,} of {live['wanted']:,} different ones executed, evenly spread"
     else:

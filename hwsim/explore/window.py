@@ -52,6 +52,7 @@ class Window:
     points: tuple[Point, ...]
     ends: bool  # the next checkpoint began: this one did not block it for good
     latency_ps: int | None  # from the checkpoint's begin to its acknowledgement; None: never
+    told: bool = False  # what events touch could be told
 
 
 def steady_checkpoint(topology: Topology) -> int:
@@ -112,7 +113,7 @@ def open_window(topology: Topology, checkpoint: int, protocol: type[Protocol] | 
                     watch.under_way(),
                 )
             )  # fmt: skip
-    return Window(checkpoint, run.trace, tuple(points), ends, latency)
+    return Window(checkpoint, run.trace, tuple(points), ends, latency, watch is not None and watch.tells)
 
 
 # What is due at an instant and does nothing once the job is torn down, or nothing that a crash could take: the job's

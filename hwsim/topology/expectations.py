@@ -118,8 +118,8 @@ _RESULT: Tree = {
     "verdicts": {"<verdict>": {"value": TEXT, "detail": TEXT}},
     "explore": {
         **_statistics(
-            "checkpoint", "from_s", "to_s", "points", "targets", "strikes", "judged", "left_out", "rode_through",
-            "unsafe",
+            "checkpoint", "from_s", "to_s", "points", "targets", "strikes", "judged", "left_out",
+            "as_if_noticed", "rode_through", "unsafe",
             "mixed", "corrupt", "raw_mixed", "prefixes", "mixed_prefixes", "raw_mixed_prefixes", "in_doubt", "flips",
             "violations",
         ),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hwsim.domain import World
     from hwsim.outcomes import Handed
     from hwsim.protocol import Job, Protocol
+    from hwsim.recovery import DurableState
 
 
 def _names(value: Any) -> Any:
@@ -70,10 +71,10 @@ class JobWorkload(Workload):
     """What a training job does over time: it takes checkpoints under a protocol.
 
     `choose` picks what a recovery hands back where its rule leaves several possibilities; it is asked in every
-    recovery, just before anything is changed.
+    recovery, just before anything is changed, and told the state that the rule was asked about.
     """
 
-    choose: Callable[[Sequence[Handed]], Handed]
+    choose: Callable[[Sequence[Handed], DurableState], Handed]
 
     def __init__(self, job: Job, protocol: Protocol, params: Any) -> None:
         raise NotImplementedError

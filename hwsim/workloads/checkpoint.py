@@ -394,9 +394,9 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
             state.number(epoch, number)
         results = RULES[self.protocol.rule](state, self.protocol.rule_params())
         order = sorted(results, key=lambda handed: (handed.kind, -1 if handed.epoch is None else handed.epoch))
-        return self.choose(order)
+        return self.choose(order, state)
 
-    def _draw(self, order: Sequence[Handed]) -> Handed:
+    def _draw(self, order: Sequence[Handed], _state: DurableState) -> Handed:
         return order[0] if len(order) == 1 else self.world.stream("recovery", int(self.env.now)).choice(order)
 
 
