@@ -9,10 +9,11 @@ Two strikes are alike:
 - by nobody's notice: in a job that learns of it only later, the strike takes nothing, ends nothing, and hits
   devices that no event touches until recovery asks: then it does not matter which devices these are;
 - by the hour: the two above hold between two instants as well where the strike ends no operation and nothing else
-  is due between the times at which the job learns of the one and of the other.
+  is due between the times at which the job learns of the one and of the other; or where the job rides through, and does
+  not use what was hit before that serves again.
 
-The last two cannot be known beforehand.  They are expected (by what the run without a crash touches later),
-and what was executed says whether they `hold`; where they do not, the strike is executed by itself.
+What nobody notices, and what is due, cannot be known beforehand.  It is expected (from what the run without a
+crash touches later), and what was executed says whether it `holds`; where it does not, the strike is executed.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ class _Merge:
         self.but = but
         self.first: dict[object, Strike] = {}
         self.unnoticed: dict[object, Strike] = {}
+        self.used_until = [self._used_until(hit) for hit in made.hits]
         self.noticed_until = [self._noticed_until(hit) for hit in made.hits]
+        self.joined = frozenset(end for link in made.topology.links for end in (link.a, link.b))
 
     def all(self) -> dict[Strike, Like]:
         """All strikes."""
@@ -108,9 +111,25 @@ class _Merge:
         point, previous = self.points[number], self.points[number - 1]
         if point.touched is EVERYTHING or not point.touched.isdisjoint(reach(made.hits[index], previous.under_way)):
             return None
-        if point.time_ps == previous.time_ps or (made.movable[index] and self._at_any_hour(strike, before.of)):
-            return Like(before.of, point.time_ps - self.points[before.of[0]].time_ps)
-        return None
+        if point.time_ps == previous.time_ps or self._ridden_at_any_hour(strike, before.of):
+            return Like(before.of, before.later_ps)
+        if self._back_too_soon(index) or not self._at_any_hour(strike, before.of):
+            return None
+        return Like(before.of, point.time_ps - self.points[before.of[0]].time_ps)
+
+    def _back_too_soon(self, index: int) -> bool:
+        """Whether something of it serves again before the job is torn down, so that survivors may go on with it."""
+        detect = self.made.topology.workload.restart.detect
+        return any(after < detect for after in self.made.back_after_ps[index])
+
+    def _ridden_at_any_hour(self, strike: Strike, of: Strike) -> bool:
+        """Whether the job rides through a strike of what it does not use again before that serves again."""
+        made, (number, index) = self.made, strike
+        back = made.back_after_ps[index]
+        if made.stops[index] or not back or of[0] < self.used_until[index] or not made.hits[index].isdisjoint(self.joined):
+            return False
+        first, now = self.points[of[0]].time_ps, self.points[number].time_ps
+        return self.points[-1].time_ps < first + min(back) and now + max(back) < made.window.until_ps
 
     def _by_nobodys_notice(self, strike: Strike) -> Like | None:
         made, (number, index) = self.made, strike
@@ -134,17 +153,24 @@ class _Merge:
         hit = self.made.hits[of[1]]
         return (
             self.made.late
+            and self.made.stops[strike[1]]
             and self.made.topology.workload.after_recovery != "keep_grid"
             and point.kept == first.kept
             and all(hit.isdisjoint(operation.uses) for operation in first.under_way)
         )
 
-    def _noticed_until(self, hit: frozenset[str]) -> int:
-        """The first point after which no event of the run touches any of these devices, and nothing of them is used."""
+    def _used_until(self, hit: frozenset[str]) -> int:
+        """The first point from which on no operation uses any of these devices."""
         for number in range(len(self.points) - 1, -1, -1):
-            point = self.points[number]
-            if any(not hit.isdisjoint(operation.uses) for operation in point.under_way):
+            if any(not hit.isdisjoint(operation.uses) for operation in self.points[number].under_way):
                 return number + 1
-            if point.touched is not EVERYTHING and not hit.isdisjoint(point.touched):
-                return number
         return 0
+
+    def _noticed_until(self, hit: frozenset[str]) -> int:
+        """The first such point after which no event of the run touches any of them either."""
+        used_until = self._used_until(hit)
+        for number in range(len(self.points) - 1, used_until, -1):
+            touched = self.points[number].touched
+            if touched is not EVERYTHING and not hit.isdisjoint(touched):
+                return number
+        return used_until

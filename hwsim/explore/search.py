@@ -73,7 +73,7 @@ class Plan:
     hits: tuple[frozenset[str], ...]  # by target: the devices that it stops, and those whose commands stop with it
     alone: tuple[bool, ...]  # by target: it leaves no device behind
     asks_after_ps: tuple[int, ...]  # by target: when recovery asks, from the strike on
-    movable: tuple[bool, ...]  # by target: nothing of it comes back before the job is torn down
+    back_after_ps: tuple[tuple[int, ...], ...]  # by target: when what it stops serves again, from the strike on
     untouched: tuple[int, ...]  # by point: `Foreseen.left` if nothing were taken
     protocol: type[Protocol] | None = None
 
@@ -119,9 +119,7 @@ def plan(topology: Topology, checkpoint: int | None = None, protocol: type[Proto
         hits=tuple(hit_by(target, world) for target in targets),
         alone=tuple(set(target.devices) >= set(world.domains) for target in targets),
         asks_after_ps=tuple(max((detect, *times)) for times in back),
-        movable=tuple(
-            stopping and all(time >= detect for time in times) for times, stopping in zip(back, stops, strict=True)
-        ),
+        back_after_ps=tuple(back),
         untouched=tuple(left_untouched(timeline, window)),
         protocol=protocol,
     )  # fmt: skip

@@ -7,13 +7,13 @@ devices without which that cannot go on), and every process that it asks to be a
 or moves the rates of flows that share pipes, counts as touching everything.
 
 A strike touches what it stops, the drives in the node of a host that it stops (its kernel sends their commands), and
-the stores of the operations that it ends.
+the operations that it ends: each has its own part, and leaves what a Flush of a cache that can be lost would cover.
 
 Source: independent transitions and persistent sets: Godefroid, Partial-Order Methods for the Verification of Concurrent
 Systems, LNCS 1032, 1996; found as the program runs: Flanagan and Godefroid, Dynamic Partial-Order Reduction for Model
 Checking Software, POPL 2005.
 
-Not modelled: parts of a device (two events at one drive count as touching each other, whatever they write); devices
+Not modelled: aspects of a device (two events at one drive count as touching each other, whatever they write); devices
 whose own state lies in objects that are not watched (shared stores, RDMA, bilateral links): there `tells` says no.
 """
 
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hwsim.contents import Contents
 from hwsim.domain import Holdings, PersistenceDomain
 from hwsim.link import Way
+from hwsim.nvme_commands import Write
 from hwsim.strikes import expanded
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from hwsim.domain import World
     from hwsim.explore.targets import Target
-    from hwsim.protocol import Job
+    from hwsim.protocol import Job, Placed
     from hwsim.simulation import Simulation
     from hwsim.trace import Row
 
@@ -53,10 +54,10 @@ _RESTORING = "Striker._at.<locals>.due"
 
 
 class UnderWay(NamedTuple):
-    """What is under way in a job at a point: the devices that an operation cannot do without, and its store."""
+    """Operations of a job that are under way: the devices that they cannot do without, and what their end touches."""
 
     uses: frozenset[str]
-    store: str | None
+    ends: frozenset[str]
 
 
 class Watch:
@@ -90,7 +91,7 @@ class Watch:
     def before(self) -> None:
         """Look at the event that comes next."""
         names = {getattr(callback, "__qualname__", "") for callback in self._env._queue[0][3].callbacks or ()}
-        self._everything |= not names.isdisjoint(_SHARED)
+        self._everything |= not names.isdisjoint(_SHARED) or _RESTORING in names
         self._forget_restoring()
         if _RESTORING in names:
             self._before_restoring = frozenset(self._noted)
@@ -112,8 +113,8 @@ class Watch:
         for row in rows:
             if row[2] == "job" or row[1] in ("checkpoint_begun", "epoch_committed"):
                 self._everything = True
-            elif row[3] is not None:
-                _note_place(world, row[3], self._noted)
+            elif row[3] is not None and row[4] is not None:
+                _note_place(world, row[3], row[4], self._noted)
         everything, self._everything = self._everything, False
         touched = frozenset(self._noted)
         self._noted.clear()
@@ -122,11 +123,32 @@ class Watch:
     def under_way(self) -> frozenset[UnderWay]:
         """What of the job is under way now."""
         uploads = self._job._uploads
-        found = set()
+        before = frozenset(self._noted)  # to look is not to touch
+        ends: dict[frozenset[str], set[str]] = {}
         for operation, uses in dict.items(self._job._under_way):
             upload = uploads.get(operation)  # type: ignore[call-overload]
-            found.add(UnderWay(uses, None if upload is None else upload[0].device))
-        return frozenset(found)
+            ends.setdefault(uses, set()).update(() if upload is None else _ends(operation, upload[0]))
+        self._noted &= before
+        return frozenset(UnderWay(uses, frozenset(parts)) for uses, parts in ends.items())
+
+
+def _ends(operation: object, placed: Placed) -> frozenset[str]:
+    """What the end of a write touches: its part, and in a cache that can be lost what a Flush would cover.
+
+    A drive keeps what belongs to one write apart from what belongs to others; of other stores nobody has looked.
+    """
+    if not isinstance(operation, Write):
+        return frozenset((placed.device, _part(placed.name)))
+    covered = () if operation.drive.plp else (_flush(placed.device),)
+    return frozenset((_part(placed.name), *covered))
+
+
+def _part(name: str) -> str:
+    return f"part {name}"
+
+
+def _flush(drive: str) -> str:
+    return f"flush of {drive}"
 
 
 def _tells(simulation: Simulation) -> bool:
@@ -148,12 +170,11 @@ def hit_by(target: Target, world: World) -> frozenset[str]:
 
 def reach(hit: frozenset[str], under_way: Iterable[UnderWay]) -> frozenset[str]:
     """All that a strike touches that hits these devices, with so much under way."""
-    return hit | {
-        operation.store for operation in under_way if operation.store is not None and not hit.isdisjoint(operation.uses)
-    }
+    return hit.union(*(operation.ends for operation in under_way if not hit.isdisjoint(operation.uses)))
 
 
-def _note_place(world: World, place: str, noted: set[str]) -> None:
+def _note_place(world: World, place: str, part: str, noted: set[str]) -> None:
+    noted.add(_part(part))
     for token in (*world.needs[place], *world.doubts.get(place, ())):
         noted.add(token.partition(":")[0])
 
@@ -165,6 +186,8 @@ def _watched(kind: type[Any], names: tuple[str, ...], noted: set[str]) -> type[A
     def getting(self: Any, attribute: str) -> Any:
         for name in names:
             noted.add(read(self, name))
+        if attribute == "flush_draws":  # a Flush is sent
+            noted.add(_flush(read(self, "name")))
         return read(self, attribute)
 
     def setting(self: Any, attribute: str, value: Any) -> None:
@@ -181,14 +204,14 @@ def _holdings(world: World, noted: set[str]) -> type[Holdings]:
     class WatchedHoldings(Holdings):
         def _note(self, part: str) -> None:
             for place in self.stacks[part]:
-                _note_place(world, place, noted)
+                _note_place(world, place, part, noted)
 
         def read(self, part: str, slot: str) -> Contents:
             self._note(part)
             return super().read(part, slot)
 
         def at(self, place: str, part: str, slot: str) -> Contents | None:
-            _note_place(world, place, noted)
+            _note_place(world, place, part, noted)
             return super().at(place, part, slot)
 
         def exists(self, part: str, slot: str) -> bool:

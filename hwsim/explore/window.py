@@ -53,6 +53,7 @@ class Window:
     ends: bool  # the next checkpoint began: this one did not block it for good
     latency_ps: int | None  # from the checkpoint's begin to its acknowledgement; None: never
     told: bool = False  # what events touch could be told
+    until_ps: int = 0  # when the next checkpoint begins; 0: never
 
 
 def steady_checkpoint(topology: Topology) -> int:
@@ -113,7 +114,8 @@ def open_window(topology: Topology, checkpoint: int, protocol: type[Protocol] | 
                     watch.under_way(),
                 )
             )  # fmt: skip
-    return Window(checkpoint, run.trace, tuple(points), ends, latency, watch is not None and watch.tells)
+    told = watch is not None and watch.tells
+    return Window(checkpoint, run.trace, tuple(points), ends, latency, told, int(env.now) if ends else 0)
 
 
 # What is due at an instant and does nothing once the job is torn down, or nothing that a crash could take: the job's
