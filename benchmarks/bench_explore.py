@@ -3,82 +3,96 @@
 The topology is `llama3-70b-8nodes` (64 ranks, two copies, 8 nodes), one checkpoint.  Re-simulation does what a search
 without any of this would do for each crash: build the simulation, run it from the start to the event, strike, recover,
 go on to the next acknowledged checkpoint; a sample of it is timed, evenly spread, and the mean is taken for all.
-Exploring foresees every strike from one trace, and executes those that leave different states, forked from one run.
+Exploring foresees every strike from one trace, tells which are alike, and executes one of each kind, forked from one
+run, until it comes into a known state.
 
-`detect: 0s` lets strikes merge as they strike; the topology's own 30 s let survivors go on, so every strike is executed
-up to its recovery.  What is executed of these is a sample too, of whole events with all of their strikes; its
-time is scaled to all of them (`--full` executes all).
+With `detect: 0s` strikes are alike by what they leave.  With the topology's own 30 s survivors go on by themselves, and
+strikes are alike only where no event between them has to do with what is struck, or nobody takes notice of it; what
+was merged in an expectation that does not hold is executed too, and counted.
 
-Read the ratios, not the times: they vary with the machine.
+Everything is executed, in several rounds; each times both ways one after the other, and its ratio is of these two.  Time
+is processor time, of this process and its children: read the ratios, for the times vary with the machine.
 
-    python benchmarks/bench_explore.py [--full] [--every N] [--resimulated N]
+    python benchmarks/bench_explore.py [--rounds N] [--resimulated N] [--detect 0s]
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+from statistics import median
+from typing import TypeVar
 
 from hwsim.explore.execution import Execution, Resolution
-from hwsim.explore.search import Plan, Task, _Worker, plan, tasks_of
+from hwsim.explore.search import Executed, Plan, execute, plan
 from hwsim.topology import load
 
 TOPOLOGY = Path(__file__).parents[1] / "topologies" / "llama3-70b-8nodes.yaml"
+Result = TypeVar("Result")
 
 
-def resimulated(made: Plan, count: int) -> float:
-    """Seconds that one strike takes by itself, from the start of a run, on average over *count* of them."""
+def timed(work: Callable[[], Result]) -> tuple[float, Result]:
+    """Processor time (s) of this process and its children, and the result."""
+    began = _processor_s()
+    result = work()
+    return _processor_s() - began, result
+
+
+def _processor_s() -> float:
+    return sum(use.ru_utime + use.ru_stime for use in (getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)))
+
+
+def resimulate(made: Plan, count: int) -> None:
+    """*count* strikes, evenly spread, each by itself from the start of a run."""
     strikes = len(made.window.points) * len(made.targets)
-    began = perf_counter()
     for number in range(count):
         point, target = divmod(number * strikes // count + strikes // (2 * count), len(made.targets))
         run = Execution(made.topology, made.window.latency_ps)
         run.advance(made.window.points[point].step)
         run.strike(made.targets[target], Resolution())
         run.finish()
-    return (perf_counter() - began) / count
 
 
-def executed(made: Plan, tasks: tuple[Task, ...], every: int) -> tuple[float, int, int]:
-    """Seconds that all tasks take, by those of every so manieth event; how many were executed, and how many merged."""
-    chosen = tuple(task for task in tasks if task.point % every == 0)
-    began = perf_counter()
-    done = _Worker(made, True, lambda _stage, _share: None).run(chosen)
-    seconds = perf_counter() - began
-    merged = sum(ending.merged for _, ending in done)
-    return seconds * len(tasks) / len(chosen), len(chosen), merged
+def explored(made: Plan) -> Executed:
+    """Everything that is not alike, on this core."""
+    return execute(made, budget=10**9)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--full", action="store_true", help="execute everything instead of a sample")
-    parser.add_argument("--every", type=int, default=0, metavar="N", help="execute every N-th event's strikes")
-    parser.add_argument("--resimulated", type=int, default=12, metavar="N", help="strikes that are re-simulated")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="times that all is measured")
+    parser.add_argument("--resimulated", type=int, default=24, metavar="N", help="strikes that are re-simulated a round")
+    parser.add_argument("--detect", action="append", help="time until a crash is noticed; default: 0s, then 30s")
     asked = parser.parse_args()
-    print("64 ranks, 8 nodes, one checkpoint; one core")
-    for detect, every in (("0s", 12), ("30s", 150)):
-        every = 1 if asked.full else asked.every or every
+    print("64 ranks, 8 nodes, one checkpoint; one core, processor time")
+    for detect in asked.detect or ("0s", "30s"):
         topology = load(TOPOLOGY, [f"workload.restart.detect={detect}"])
-        began = perf_counter()
-        made = plan(topology)
-        foreseen = perf_counter() - began
-        strikes = len(made.window.points) * len(made.targets)
-        tasks = tuple(dict.fromkeys(tasks_of(made).values()))
-        alone = resimulated(made, asked.resimulated)
-        seconds, count, merged = executed(made, tasks, every)
-        whole = foreseen + seconds
-        points, targets = len(made.window.points), len(made.targets)
-        print(f"\ndetect: {detect}: {points:,} events x {targets:,} targets = {strikes:,} strikes")
-        print(f"  foreseen, all of them       {foreseen:10.2f} s   {strikes / foreseen:12,.0f} a second")
-        print(f"  different ones              {len(tasks):10,}     {count:,} executed, {merged:,} of them merged")
-        print(f"  executing all of these      {seconds:10.1f} s   {len(tasks) / seconds:12,.1f} a second")
-        print(f"  judged in all               {whole:10.1f} s   {strikes / whole:12,.1f} a second")
-        print(f"  re-simulated without merging{strikes * alone:10,.0f} s   {1 / alone:12,.1f} a second")
-        print(f"  ratio                       {strikes * alone / whole:10,.0f}     of all")
-        of = "judging alone: what each strike leaves, recovery asked at once"
-        print(f"                              {strikes * alone / foreseen:10,.0f}     of {of}")
+        ratios = []
+        for number in range(asked.rounds):
+            alone, _ = timed(lambda: resimulate(plan(topology), asked.resimulated))
+            foreseen, made = timed(lambda: plan(topology))
+            alone = (alone - foreseen) / asked.resimulated
+            seconds, done = timed(lambda: explored(made))
+            strikes = len(made.window.points) * len(made.targets)
+            whole, other = foreseen + seconds, strikes * alone
+            ratios.append(other / whole)
+            if number == 0:
+                points, targets = len(made.window.points), len(made.targets)
+                print(f"\ndetect: {detect}: {points:,} events x {targets:,} targets = {strikes:,} strikes")
+                print(f"  of which differ, and are executed  {len(done.endings):10,}")
+                merged = sum(ending.merged for _, ending in done.endings)
+                print(f"  of these came into a known state   {merged:10,}")
+            print(f"  round {number + 1}")
+            print(f"    foreseen, all of them            {foreseen:10.2f} s {strikes / foreseen:12,.0f} a second")
+            each = len(done.endings) / seconds
+            print(f"    executing those that differ      {seconds:10.1f} s {each:12,.1f} a second")
+            print(f"    judged in all                    {whole:10.1f} s {strikes / whole:12,.1f} a second")
+            print(f"    re-simulated without merging     {other:10,.0f} s {1 / alone:12,.1f} a second")
+            print(f"    ratio                            {ratios[-1]:10,.0f}")
+        print(f"  ratio, median of {len(ratios)}                {median(ratios):10,.0f}")
     return 0
 
 

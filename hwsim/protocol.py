@@ -517,8 +517,8 @@ class Protocol:
         """
         return None
 
-    def deletes(self, handed: Handed, part: str, slot: str) -> bool:
-        """Whether a recovery that hands this back deletes (*part*, *slot*) in `resume`, whatever lies there.
+    def deletes(self, handed: Handed, slot: str) -> bool:
+        """Whether a recovery that hands this back deletes every shard under *slot* in `resume`, whatever lies there.
 
         Of two states that differ in such entries only, all that follows that recovery is equal.
         """

@@ -131,7 +131,7 @@ def _reaches_nothing(_hit: frozenset[str], _under_way: object) -> frozenset[str]
     return frozenset()
 
 
-def _deletes_everything(_self: Protocol, _handed: Handed, part: str, _slot: str) -> bool:
+def _deletes_everything(_self: Protocol, _handed: Handed, _slot: str) -> bool:
     return True
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim.checkers import acknowledged_survive, agreement, well_formed
 from hwsim.contents import Contents, uppermost, whole
 from hwsim.explore.slack import Slack
-from hwsim.explore.state import digest, held, plain, surviving
+from hwsim.explore.state import Found, digest, plain, surviving
 from hwsim.explore.touched import EVERYTHING, Touched, Watch
 from hwsim.outcomes import HANG, Handed, Outcome, classify, worst
 from hwsim.recovery import DurableState
@@ -201,8 +201,10 @@ class Execution:
         assert kind is not None
         assert isinstance(job, JobWorkload)
         self.protocol: Protocol = kind
-        self._asker: Callable[[Sequence[Handed], DurableState], Handed] = job.choose
+        self._asker: Callable[[Sequence[Handed]], Handed] = job.choose
         job.choose = self._ask
+        self._found = Found(self.simulation.building.job)
+        job.read = self._read
 
     def _resets_ps(self) -> int:
         times = [
@@ -217,6 +219,7 @@ class Execution:
             env.step()
             self.steps += 1
             self._hear()
+        self._found.state()
 
     # the crash
 
@@ -327,8 +330,10 @@ class Execution:
         for position in range(self._seen, len(rows)):
             row = rows[position]
             event, epoch = row[1], row[6]
-            if row[3] is not None and self._unsettled and row[4] is not None:
-                self._touched(row[4], row[5] or "0", begun=event == "begun")
+            if row[3] is not None and row[4] is not None:
+                self._found.changed(row[4], row[5] or "0")
+                if self._unsettled:
+                    self._touched(row[4], row[5] or "0", begun=event == "begun")
             elif event == "checkpoint_begun" and epoch is not None:
                 self._begun = max(self._begun, epoch)
             elif event == "epoch_committed" and epoch is not None:
@@ -354,17 +359,22 @@ class Execution:
             self._unsettled.pop((part, slot), None)
             del self._picked[part, slot]
 
-    def _ask(self, order: Sequence[Handed], state: DurableState) -> Handed:
-        """Recovery reads what lies there: judge all that it may be, and let it take what chance would."""
+    def _read(self) -> DurableState:
+        """What recovery finds."""
         self._hear()
+        return self._found.state()
+
+    def _ask(self, order: Sequence[Handed]) -> Handed:
+        """Recovery has read what lies there: judge all that it may be, and let it take what chance would."""
         self._slack.asked(self.env)
         if self._watch is not None:
             self._noticed, self._watch = self._watch.of_others(), None
-        taken = self._asker(order, state)
-        handed = frozenset(order)
+        taken = self._asker(order)
+        handed, state = frozenset(order), self._found.state()
         if self._unsettled:  # chance has settled what a reader might have found otherwise
             for (part, slot), contents in self._unsettled.items():
                 state.set(part, slot, contents)
+                self._found.changed(part, slot)
             handed = RULES[self.protocol.rule](state, self.protocol.rule_params())
         assert taken in handed, f"{taken} is not among what the doubts allow: {handed}"
         acknowledged, written = self._acknowledged, state.written()
@@ -376,15 +386,16 @@ class Execution:
                 classify(taken, acknowledged=acknowledged, written=written),
             )
         )  # fmt: skip
-        self._reach(digest(sorted(map(str, handed)), str(taken), self._digest(acknowledged, taken, len(handed) > 1)))
+        sure = taken if len(handed) == 1 else None
+        self._reach(digest(sorted(map(str, handed)), str(taken), self._digest(acknowledged, sure)))
         self._unsettled.clear()
         self._picked.clear()
         return taken
 
-    def _digest(self, acknowledged: int, handed: Handed | None = None, open_: bool = True) -> str:
+    def _digest(self, acknowledged: int, handed: Handed | None = None) -> str:
         """The state in which recovery asks: nothing is in flight any more, but what lies in caches that survived.
 
-        What the recovery that was surely *handed* this will delete unread makes no difference.
+        What a recovery that is surely *handed* this will delete unread makes no difference.
         """
         simulation, world = self.simulation, self.world
         workload = simulation.topology.workload
@@ -395,11 +406,12 @@ class Execution:
         needs = tuple(sorted((place, tuple(sorted(tokens))) for place, tokens in world.needs.items()))
         residues = tuple(device.residue() for device in world.domains.values())
         kept = plain(self.protocol)
-        without = None if handed is None or open_ else partial(self.protocol.deletes, handed)
+        deletes = None if handed is None else partial(self.protocol.deletes, handed)
         numbers = tuple(sorted(simulation.building.job.numbers.items()))
         return digest(
-            held(world, self._unsettled, without), needs, residues, kept, acknowledged, self._begun, grid, dark, numbers
-        )
+            self._found.number(self._unsettled, deletes), needs, residues, kept, acknowledged, self._begun, grid, dark,
+            numbers,
+        )  # fmt: skip
 
     def left_by(self, takes: frozenset[str]) -> str:
         """The state that a strike that takes *takes* would leave now, where the job learns of it at once."""

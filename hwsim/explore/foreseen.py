@@ -19,7 +19,7 @@ from hwsim.explore.window import Window
 from hwsim.outcomes import Handed, Outcome, classify, worst
 from hwsim.trace import Strike
 
-Deletes = Callable[[Handed, str, str], bool]  # whether a recovery that hands this back deletes (part, slot) unread
+Deletes = Callable[[Handed, str], bool]  # whether a recovery that hands this back deletes all shards under a slot
 
 
 class Foreseen(NamedTuple):
@@ -88,7 +88,7 @@ def left_untouched(timeline: Timeline, window: Window) -> list[int]:
     return found
 
 
-def _keeps_all(_handed: Handed, _part: str, _slot: str) -> bool:
+def _keeps_all(_handed: Handed, _slot: str) -> bool:
     return False
 
 
@@ -101,6 +101,7 @@ class _Left:
         self._rows = window.trace.rows
         self._takes = takes
         self._deletes = deletes
+        self._shards = frozenset(part.name for part in window.trace.header.parts if part.shard >= 0)
         self._needs = dict(timeline.needs)
         self._entries: dict[tuple[str, str, str], str] = {}
         self._position = self._op = 0
@@ -150,5 +151,5 @@ class _Left:
             return
         number = token(part, slot, place, may, place in timeline.doubts and bool(timeline.doubts[place] & takes))
         self.number ^= number
-        if self._handed is not None and self._deletes(self._handed, part, slot):
+        if self._handed is not None and part in self._shards and self._deletes(self._handed, slot):
             self._spare ^= number

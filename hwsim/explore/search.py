@@ -154,9 +154,8 @@ def search(
     say: Say = _silent,
 ) -> Found:  # fmt: skip
     """Execute what the budget allows of the plan's strikes, on *jobs* processes."""
-    alone = jobs == 1 or not forked.AVAILABLE
-    worker = _Worker(made, merge, say if alone else _silent)  # several processes would draw over each other
-    task_of, tasks, done = _executed(made, worker, merge=merge, budget=budget, jobs=jobs, say=say)
+    worker = _worker(made, merge, jobs, say)
+    task_of, tasks, done = execute(made, budget=budget, jobs=jobs, merge=merge, say=say)
     left = (budget - len(done)) // (RESOLUTIONS * crashes)  # half of what is left is for second crashes
     doubtful = [(task, len(ending.options)) for task, ending in done if ending.options and not ending.merged]
     doubtful = list(within(doubtful, max(left, 0)))
@@ -174,13 +173,20 @@ def search(
     return Found(task_of, tasks, tuple(done), tuple(more), tuple(pairs), pairs_of)
 
 
-def _executed(
-    made: Plan, worker: _Worker, *, merge: bool, budget: int, jobs: int, say: Say
-) -> tuple[dict[tuple[int, int], Task], tuple[Task, ...], list[tuple[Task, Ending]]]:
-    """The task for each strike, all tasks, and how those ended that the budget allows.
+class Executed(NamedTuple):
+    """The task for each strike, all tasks, and how those ended that the budget allows."""
+
+    task_of: Mapping[tuple[int, int], Task]
+    tasks: tuple[Task, ...]
+    endings: tuple[tuple[Task, Ending], ...]
+
+
+def execute(made: Plan, *, budget: int, jobs: int = 1, merge: bool = True, say: Say = _silent) -> Executed:
+    """Execute what the budget allows of the plan's strikes.
 
     What was merged in an expectation that does not hold gets tasks of its own, until all hold.
     """
+    worker = _worker(made, merge, jobs, say)
     ended: dict[tuple[int, int], Ending] = {}
     but: set[tuple[int, int]] = set()
     while True:
@@ -200,8 +206,13 @@ def _executed(
         if not failed:
             break
         but.update(failed.values())
-    done = [(task, ended[task[:2]]) for task in tasks if task[:2] in ended]
-    return task_of, tasks, _inherited(done)
+    done = _inherited((task, ended[task[:2]]) for task in tasks if task[:2] in ended)
+    return Executed(task_of, tasks, tuple(done))
+
+
+def _worker(made: Plan, merge: bool, jobs: int, say: Say) -> _Worker:
+    alone = jobs == 1 or not forked.AVAILABLE
+    return _Worker(made, merge, say if alone else _silent)  # several processes would draw over each other
 
 
 def _shared(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], jobs: int) -> list[Result]:

@@ -17,6 +17,7 @@ from typing import Any
 from hwsim.contents import Contents, encode
 from hwsim.domain import PersistenceDomain, World
 from hwsim.protocol import Job, Node, Placed, Protocol
+from hwsim.recovery import DurableState
 from hwsim.tracking import Tracked
 
 _ATOMS = (str, int, float, bool, bytes, type(None))
@@ -75,24 +76,52 @@ def surviving(world: World, takes: frozenset[str]) -> int:
     return total
 
 
-def held(
-    world: World, unsettled: Mapping[tuple[str, str], Contents], without: Callable[[str, str], bool] | None = None
-) -> int:
-    """The number of all that places hold, entries that chance has settled counted as the sets that they were.
+class Found:
+    """What recovery would find at the present point of a run, kept current by the entries that changed."""
 
-    *without*: entries (part, slot) that do not count.
-    """
-    total = 0
-    for (part, slot), entry in world.holdings.entries().items():
-        if without is not None and without(part, slot):
-            continue
-        open_ = unsettled.get((part, slot))
-        if open_ is not None:
-            total ^= token(part, slot, "*", encode(open_), False)
-            continue
-        for place, contents in entry.items():
-            total ^= token(part, slot, place, encode(contents), False)
-    for (part, slot), open_ in unsettled.items():
-        if (part, slot) not in world.holdings.entries() and not (without is not None and without(part, slot)):
-            total ^= token(part, slot, "*", encode(open_), False)
-    return total
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._world = job.world
+        self._state = DurableState(job.trace_parts)
+        self._shards = frozenset(part.name for part in job.trace_parts if part.shard >= 0)
+        self._changed: dict[tuple[str, str], None] = {}
+        self._numbers: dict[tuple[str, str], int] = {}  # (part, slot) -> the number of what its places hold
+        self._totals: dict[tuple[bool, str], int] = {}  # (of shards, slot) -> the number of all that lies there
+
+    def changed(self, part: str, slot: str) -> None:
+        """Something under (*part*, *slot*) is different now."""
+        self._changed[part, slot] = None
+
+    def state(self) -> DurableState:
+        """What a reader finds now.  Whoever changes the state itself says so by `changed`."""
+        holdings = self._world.holdings
+        entries = holdings.entries()
+        for part, slot in self._changed:
+            entry = entries.get((part, slot), {})
+            self._state.set(part, slot, holdings.read(part, slot) if entry else None)
+            number = 0
+            for place, contents in entry.items():
+                number ^= token(part, slot, place, encode(contents), False)
+            group = (part in self._shards, slot)
+            self._totals[group] = self._totals.get(group, 0) ^ self._numbers.get((part, slot), 0) ^ number
+            self._numbers[part, slot] = number
+        self._changed.clear()
+        for epoch, said in self._job.numbers.items():
+            self._state.number(epoch, said)
+        return self._state
+
+    def number(self, unsettled: Mapping[tuple[str, str], Contents], deletes: Callable[[str], bool] | None) -> int:
+        """The number of all that places hold, entries that chance has settled counted as the sets that they were.
+
+        *deletes*: slots of which the shards do not count.
+        """
+        self.state()
+        gone = {slot for of_shards, slot in self._totals if of_shards and deletes is not None and deletes(slot)}
+        total = 0
+        for (of_shards, slot), number in self._totals.items():
+            if not (of_shards and slot in gone):
+                total ^= number
+        for (part, slot), open_ in unsettled.items():
+            if not (part in self._shards and slot in gone):
+                total ^= self._numbers.get((part, slot), 0) ^ token(part, slot, "*", encode(open_), False)
+        return total

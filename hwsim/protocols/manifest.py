@@ -103,7 +103,6 @@ class Manifest(Protocol, kind="manifest"):
         self._publishing: int | None = None
         self._ready: int | None = None  # the newest one that waits for the record to be free
         self._fresh = params.slots == "fresh"
-        self._parts = frozenset(placed.name for placed in job.parts)
         self._saver = Saver(job, params)
         devices: Sequence[str | None] = params.manifest.to or (None,)
         self._record = Copies(params, [self._make_copy(copy, to) for copy, to in enumerate(devices)])
@@ -276,9 +275,9 @@ class Manifest(Protocol, kind="manifest"):
         views = self._record.views
         return tuple(self._committed), None if views is None else int(self.job.env.now)  # views age by themselves
 
-    def deletes(self, handed: Handed, part: str, slot: str) -> bool:
+    def deletes(self, handed: Handed, slot: str) -> bool:
         """Shards of checkpoints newer than the recovered one: they count as half-written."""
-        if not self._fresh or handed.kind not in ("whole", "refused") or part not in self._parts:
+        if not self._fresh or handed.kind not in ("whole", "refused"):
             return False
         return int(slot) > (handed.epoch or 0 if handed.kind == "whole" else 0)
 

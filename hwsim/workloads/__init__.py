@@ -70,11 +70,12 @@ class Workload:
 class JobWorkload(Workload):
     """What a training job does over time: it takes checkpoints under a protocol.
 
-    `choose` picks what a recovery hands back where its rule leaves several possibilities; it is asked in every
-    recovery, just before anything is changed, and told the state that the rule was asked about.
+    `read` gives the state that recovery finds, and `choose` picks what it hands back where its rule leaves several
+    possibilities; both are asked in every recovery, just before anything is changed.
     """
 
-    choose: Callable[[Sequence[Handed], DurableState], Handed]
+    read: Callable[[], DurableState]
+    choose: Callable[[Sequence[Handed]], Handed]
 
     def __init__(self, job: Job, protocol: Protocol, params: Any) -> None:
         raise NotImplementedError

@@ -149,6 +149,7 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
         self._down: dict[str, None] = {}  # participants that do not serve
         self._all_up: simpy.Event | None = None
         self._participants = frozenset(job.participants)
+        self.read = self._found
         self.choose = self._draw
         job.on_finished = self._finished
 
@@ -389,14 +390,17 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
 
     def _ask(self) -> Handed:
         """What the protocol's rule makes of what lies there now; a doubt that is left is left to `choose`."""
+        results = RULES[self.protocol.rule](self.read(), self.protocol.rule_params())
+        order = sorted(results, key=lambda handed: (handed.kind, -1 if handed.epoch is None else handed.epoch))
+        return self.choose(order)
+
+    def _found(self) -> DurableState:
         state = DurableState.holding(self.job.trace_parts, self.world.holdings.found())
         for epoch, number in self.job.numbers.items():
             state.number(epoch, number)
-        results = RULES[self.protocol.rule](state, self.protocol.rule_params())
-        order = sorted(results, key=lambda handed: (handed.kind, -1 if handed.epoch is None else handed.epoch))
-        return self.choose(order, state)
+        return state
 
-    def _draw(self, order: Sequence[Handed], _state: DurableState) -> Handed:
+    def _draw(self, order: Sequence[Handed]) -> Handed:
         return order[0] if len(order) == 1 else self.world.stream("recovery", int(self.env.now)).choice(order)
 
 
