@@ -10,8 +10,8 @@ With `detect: 0s` strikes are alike by what they leave.  With the topology's own
 strikes are alike only where no event between them has to do with what is struck, or nobody takes notice of it; what
 was merged in an expectation that does not hold is executed too, and counted.
 
-Everything is executed, in several rounds; each times both ways one after the other, and its ratio is of these two.  Time
-is processor time, of this process and its children: read the ratios, for the times vary with the machine.
+Everything is executed, in several rounds; each times both ways one after the other, and its ratio is of these two.
+Time is processor time, of this process and its children: read the ratios, for the times vary with the machine.
 
     python benchmarks/bench_explore.py [--rounds N] [--resimulated N] [--detect 0s]
 """
@@ -21,13 +21,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from statistics import median
 from typing import TypeVar
 
 from hwsim.explore.execution import Execution, Resolution
-from hwsim.explore.search import Executed, Plan, execute, plan
+from hwsim.explore.search import Plan, execute, plan
 from hwsim.topology import load
 
 TOPOLOGY = Path(__file__).parents[1] / "topologies" / "llama3-70b-8nodes.yaml"
@@ -45,7 +46,7 @@ def _processor_s() -> float:
     return sum(use.ru_utime + use.ru_stime for use in (getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)))
 
 
-def resimulate(made: Plan, count: int) -> None:
+def resimulate(made: Plan, count: int) -> int:
     """*count* strikes, evenly spread, each by itself from the start of a run."""
     strikes = len(made.window.points) * len(made.targets)
     for number in range(count):
@@ -54,17 +55,13 @@ def resimulate(made: Plan, count: int) -> None:
         run.advance(made.window.points[point].step)
         run.strike(made.targets[target], Resolution())
         run.finish()
-
-
-def explored(made: Plan) -> Executed:
-    """Everything that is not alike, on this core."""
-    return execute(made, budget=10**9)
+    return count
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="times that all is measured")
-    parser.add_argument("--resimulated", type=int, default=24, metavar="N", help="strikes that are re-simulated a round")
+    parser.add_argument("--resimulated", type=int, default=24, metavar="N", help="strikes re-simulated in each round")
     parser.add_argument("--detect", action="append", help="time until a crash is noticed; default: 0s, then 30s")
     asked = parser.parse_args()
     print("64 ranks, 8 nodes, one checkpoint; one core, processor time")
@@ -72,10 +69,10 @@ def main() -> int:
         topology = load(TOPOLOGY, [f"workload.restart.detect={detect}"])
         ratios = []
         for number in range(asked.rounds):
-            alone, _ = timed(lambda: resimulate(plan(topology), asked.resimulated))
-            foreseen, made = timed(lambda: plan(topology))
-            alone = (alone - foreseen) / asked.resimulated
-            seconds, done = timed(lambda: explored(made))
+            foreseen, made = timed(partial(plan, topology))
+            resimulated, count = timed(partial(resimulate, made, asked.resimulated))
+            alone = resimulated / count
+            seconds, done = timed(partial(execute, made, budget=10**9))
             strikes = len(made.window.points) * len(made.targets)
             whole, other = foreseen + seconds, strikes * alone
             ratios.append(other / whole)

@@ -10,9 +10,9 @@ import builders
 import pytest
 
 from hwsim.explore import merging, touched
-from hwsim.explore.execution import BAD, Ending, Execution, Resolution
-from hwsim.explore.merging import Like, alike, holds
-from hwsim.explore.search import Plan, Task, plan, search, tasks_of
+from hwsim.explore.execution import BAD, Ending, Execution
+from hwsim.explore.merging import alike, holds
+from hwsim.explore.search import Plan, plan, search, tasks_of
 from hwsim.explore.tally import tally
 from hwsim.explore.touched import Watch, reach
 from hwsim.outcomes import Handed
@@ -51,10 +51,11 @@ def slow_link(made: Topology) -> Topology:
 def worlds() -> Mapping[str, Topology]:
     gone = WhatIfSpec("gone", "media_loss", (("node1/nvme", ("node1/nvme",)),))
     slow = FaultSpec(
-        name="slow", kind="slow", targets=(("node1/nvme",),), target_names=("node1/nvme",), at_ps=builders.PS, latency=3.0
-    )
+        name="slow", kind="slow", targets=(("node1/nvme",),), target_names=("node1/nvme",), at_ps=builders.PS,
+        latency=3.0,
+    )  # fmt: skip
     return {
-        "alike": ring(1, 3),
+        "alike": ring(1, 2),
         "ring": ring(2, 1),
         "ring-soon": ring(2, 1, workload=SOON),
         "drive": slower(ring(2, 1), "node1/nvme", write="1GB/s", drain="500MB/s"),
@@ -154,7 +155,7 @@ def test_a_merge_by_a_wrong_key_is_caught(
 
 def test_an_expectation_that_does_not_hold_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU of which nobody takes notice is expected to be like any other; one that writes from it is not."""
-    made = plan(worlds()["ring"], 2)
+    made = plan(worlds()["alike"], 2)
     gpus = [index for index, target in enumerate(made.targets) if target.kind == "gpu_reset"]
     likes = alike(made)
     expected = {strike: like for strike, like in likes.items() if like.unnoticed and strike != like.of}
@@ -183,7 +184,7 @@ def test_an_expectation_that_does_not_hold_is_given_up(monkeypatch: pytest.Monke
 # what a strike touches
 
 
-@pytest.mark.parametrize("name", ["alike", "ring", "page-cache", "held-cache", "two-phase", "abstract"])
+@pytest.mark.parametrize("name", ["alike", "ring", "held-cache", "abstract"])
 def test_a_strike_touches_no_more_than_is_said(name: str) -> None:
     """Beside that, the other ends of the lines of what it hits, and the stores of the operations that it ends.
 
@@ -191,7 +192,7 @@ def test_a_strike_touches_no_more_than_is_said(name: str) -> None:
     """
     made = plan(worlds()[name], 2)
     assert any(point.touched is not touched.EVERYTHING for point in made.window.points)
-    for number in range(0, len(made.window.points), 4):
+    for number in range(1, len(made.window.points), 6):
         point = made.window.points[number]
         for index, target in enumerate(made.targets):
             if target.kind == "kernel_crash":  # it looks at every device for those of its node
@@ -236,7 +237,8 @@ def test_what_the_budget_leaves_out_is_judged_as_if_noticed_at_once_and_the_cove
     made = plan(worlds()["alike"], 2)
     told, _ = tally(made, search(made, budget=20), crashes=1)
     assert told["as_if_noticed"] > 0
-    assert f"{told['as_if_noticed']:,} only as if the job noticed the crash at once: it does after 3 s" in told["coverage"]
+    assert f"but {told['as_if_noticed']:,} only as if the job noticed the crash at once" in told["coverage"]
+    assert "it does after 3 s" in told["coverage"]
     told, _ = tally(made, search(made, budget=10**6), crashes=1)
     assert told["as_if_noticed"] == 0
     assert "as if" not in told["coverage"]

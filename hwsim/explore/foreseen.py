@@ -53,9 +53,7 @@ def effect(timeline: Timeline, takes: frozenset[str]) -> frozenset[str]:
     return takes & asked
 
 
-def foresee(
-    timeline: Timeline, window: Window, takes: frozenset[str], deletes: Deletes
-) -> list[Foreseen]:
+def foresee(timeline: Timeline, window: Window, takes: frozenset[str], deletes: Deletes) -> list[Foreseen]:
     """What a strike that takes *takes* would lead to, at each point of the window.
 
     *deletes*: what recovery deletes, whatever it holds (`Protocol.deletes`).

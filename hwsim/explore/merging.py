@@ -126,7 +126,9 @@ class _Merge:
         """Whether the job rides through a strike of what it does not use again before that serves again."""
         made, (number, index) = self.made, strike
         back = made.back_after_ps[index]
-        if made.stops[index] or not back or of[0] < self.used_until[index] or not made.hits[index].isdisjoint(self.joined):
+        if made.stops[index] or not back or of[0] < self.used_until[index]:
+            return False
+        if not made.hits[index].isdisjoint(self.joined):  # frames may be on their way out of it
             return False
         first, now = self.points[of[0]].time_ps, self.points[number].time_ps
         return self.points[-1].time_ps < first + min(back) and now + max(back) < made.window.until_ps
@@ -146,7 +148,7 @@ class _Merge:
         return Like(of, self.points[number].time_ps - self.points[of[0]].time_ps, unnoticed=True)
 
     def _at_any_hour(self, strike: Strike, of: Strike) -> bool:
-        """Whether *strike* might be *of*, only later: nothing that it hits is under way, and no state goes by the clock."""
+        """Whether *strike* might be *of*, only later: nothing uses what it hits, and no state goes by the clock."""
         point, first = self.points[strike[0]], self.points[of[0]]
         if point.time_ps == first.time_ps:
             return True

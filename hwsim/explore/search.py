@@ -287,9 +287,7 @@ class _Worker:
         run.advance(step)
         return then(run)
 
-    def run(
-        self, tasks: Sequence[Task], watched: Container[tuple[int, int]] = ()
-    ) -> list[tuple[Task, Ending]]:
+    def run(self, tasks: Sequence[Task], watched: Container[tuple[int, int]] = ()) -> list[tuple[Task, Ending]]:
         """Every task; *watched*: strikes of which it is noted what survivors touch."""
         known: set[str] = set()
         done: list[tuple[Task, Ending]] = []

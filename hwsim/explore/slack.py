@@ -1,15 +1,20 @@
 """How much later a strike might have come without changing the order of what was due.
 
-A strike that ends no operation moves only its own times when it comes later: at which the job learns of it, and at
-which what it hit serves again.  All else stays where it was.  So as long as none of these times passes anything else
-that is due, nothing changes but the time at which recovery asks.
+A strike that ends no operation moves only its own times when it comes later: at which the job learns of it and is torn
+down, at which what it hit serves again, and what follows from these.  All else stays where it was.  So a delay that is
+shorter than every distance between two times at which something happens, from the tear-down until recovery asks, changes
+no order, and nothing but the time at which recovery asks.
 
-A frame that has begun to leave a device, and is lost if the device dies before its last bit has left, allows no delay.
+A frame that has begun to leave a device, and is lost if the device dies before its last bit has left, allows no delay;
+nor does anything else that is due at the very time of the tear-down.
+
+Not modelled: what came back before the tear-down and was used (whoever asks sees to that); what is due, by chance, at
+the very time of something that follows from the tear-down.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ class Slack:
         self.ps = 0
         self._listens = False
         self._scheduled = -1  # events up to this serial were there before the strike
+        self._first = 0  # time of the tear-down
         self._own: set[int] = set()  # times that move with the strike
         self._own_events: set[int] = set()  # serials
         self._times: list[int] = []  # of events, since the strike
@@ -40,7 +46,8 @@ class Slack:
         now = int(env.now)
         new = [(int(at), serial) for at, _, serial, _ in env._queue if serial > self._scheduled and at > now]
         self._own_events = {serial for _, serial in new}
-        self._own = {now + detect_ps, *(at for at, _ in new)}
+        self._first = now + detect_ps
+        self._own = {self._first, *(at for at, _ in new)}
         self._listens = not leaving
 
     def stop(self) -> None:
@@ -54,7 +61,7 @@ class Slack:
         now = int(env.peek())
         if not self._times or self._times[-1] != now:
             self._times.append(now)
-            if now in self._own:
+            if now in self._own and now >= self._first:
                 self._tied |= any(self._is_other(entry) for entry in env._queue if entry[0] == now)
 
     def _is_other(self, entry: tuple[float, int, int, simpy.Event]) -> bool:
@@ -71,6 +78,6 @@ class Slack:
         now = int(env.now)
         if self._tied:
             return
-        due = sorted({*self._times, *(int(at) for at, _, _, _ in env._queue if at > now)})
-        due.append(now + _NO_END)
-        self.ps = min(due[bisect_right(due, at)] - at - 1 for at in (*self._own, now) if at <= now)
+        later = min((int(at) for at, _, _, _ in env._queue if at > now), default=now + _NO_END)
+        times = [*(at for at in self._times if at >= self._first), later]
+        self.ps = min(after - before for before, after in pairwise(times)) - 1

@@ -1,10 +1,11 @@
 """What an exploration found, as the `explore` part of a result: counts, flips, coverage, and the worst of each kind.
 
-Every strike of a target at a point is judged by the worst outcome that its doubts allow.  Where the job learns of a crash
-only later, and no execution stands for a strike (the budget was spent), it is judged as if the crash were noticed at
-once, and counted in `as_if_noticed`: what survivors do meanwhile nobody has looked at.  *Flips* are the events at
-which the checkpoint that a power loss of everything would hand back changes for sure; between the old and the new one
-it may be in doubt for a few events.
+Every strike of a target at a point is judged by the worst outcome that its doubts allow.  Where the job learns of a
+crash only later, and no execution stands for a strike (the budget was spent), it is judged as if the crash were noticed
+at once, and counted in `as_if_noticed`: what survivors do meanwhile nobody has looked at.
+
+*Flips* are the events at which the checkpoint that a power loss of everything would hand back changes for sure; between
+the old and the new one it may be in doubt for a few events.
 """
 
 from __future__ import annotations
@@ -179,8 +180,8 @@ def _coverage(made: Plan, found: Found, told: Mapping[str, Any], crashes: int) -
     if told["as_if_noticed"]:
         detect = f"{made.topology.workload.restart.detect / PS:g} s"
         judged += (
-            f", but {told['as_if_noticed']:,} only as if the job noticed the crash at once: it does after {detect}, and "
-            "what survivors do until then was not executed for these"
+            f", but {told['as_if_noticed']:,} only as if the job noticed the crash at once: it does after {detect}, "
+            "and what survivors do until then was not executed for these"
         )
     if live["left_out"]:
         live_said = f"{live['executed']:,} of {live['wanted']:,} different ones executed, evenly spread"

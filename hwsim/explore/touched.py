@@ -29,11 +29,9 @@ from hwsim.nvme_commands import Write
 from hwsim.strikes import expanded
 
 if TYPE_CHECKING:
-    import simpy
-
     from hwsim.domain import World
     from hwsim.explore.targets import Target
-    from hwsim.protocol import Job, Placed
+    from hwsim.protocol import Placed
     from hwsim.simulation import Simulation
     from hwsim.trace import Row
 
@@ -126,7 +124,7 @@ class Watch:
         before = frozenset(self._noted)  # to look is not to touch
         ends: dict[frozenset[str], set[str]] = {}
         for operation, uses in dict.items(self._job._under_way):
-            upload = uploads.get(operation)  # type: ignore[call-overload]
+            upload = uploads.get(operation)
             ends.setdefault(uses, set()).update(() if upload is None else _ends(operation, upload[0]))
         self._noted &= before
         return frozenset(UnderWay(uses, frozenset(parts)) for uses, parts in ends.items())
