@@ -9,7 +9,7 @@ from typing import Any
 import builders
 import pytest
 
-from hwsim.explore import merging, touched
+from hwsim.explore import merging
 from hwsim.explore.execution import BAD, Ending, Execution
 from hwsim.explore.merging import alike, holds
 from hwsim.explore.search import Plan, plan, search, tasks_of
@@ -165,15 +165,13 @@ def test_an_expectation_that_does_not_hold_is_given_up(monkeypatch: pytest.Monke
     ending = Ending((), slack_ps=10**18, touched=frozenset(("sw",)))
     assert holds(made, strike, like, ending)
     assert not holds(made, strike, like, dataclasses.replace(ending, touched=hit))
-    assert not holds(made, strike, like, dataclasses.replace(ending, touched=touched.EVERYTHING))
+    assert not holds(made, strike, like, dataclasses.replace(ending, touched=None))
     later = like._replace(later_ps=5)
     assert not holds(made, strike, later, dataclasses.replace(ending, slack_ps=4))
     assert holds(made, strike, later, dataclasses.replace(ending, slack_ps=5))
     again = alike(made, {strike})
     assert again[strike].of == strike
-    monkeypatch.setattr(
-        "hwsim.explore.search.holds", lambda _made, one, like, _ending: one == like.of or not like.unnoticed
-    )
+    monkeypatch.setattr(merging, "holds", lambda _made, one, like, _ending: one == like.of or not like.unnoticed)
     found = search(made, budget=10**9)
     assert len(found.done) == len(found.tasks)
     for one in expected:
@@ -191,7 +189,7 @@ def test_a_strike_touches_no_more_than_is_said(name: str) -> None:
     Whatever touches those lines touches what is said too; and of a store it is the part of the operation that counts.
     """
     made = plan(worlds()[name], 2)
-    assert any(point.touched is not touched.EVERYTHING for point in made.window.points)
+    assert not all(point.since_last.shared for point in made.window.points)
     for number in range(1, len(made.window.points), 6):
         point = made.window.points[number]
         for index, target in enumerate(made.targets):
@@ -221,7 +219,7 @@ def test_what_survivors_touch_is_all_of_it_where_it_cannot_be_told() -> None:
     """RDMA into memory keeps state of its own: nothing is merged there by order, or because nobody notices."""
     workload = {"restart": {"detect": "3s"}}
     made = plan(builders.machine(2, 1, size="100MB", into="dram", sync="ack", replica=1, workload=workload), 2)
-    assert all(point.touched is touched.EVERYTHING for point in made.window.points)
+    assert all(point.since_last.shared for point in made.window.points)
     likes = alike(made)
     assert all(like.of == strike for strike, like in likes.items() if not made.alone[strike[1]])
 

@@ -21,7 +21,7 @@ from hwsim.checkers import acknowledged_survive, agreement, well_formed
 from hwsim.contents import Contents, uppermost, whole
 from hwsim.explore.slack import Slack
 from hwsim.explore.state import Found, digest, plain, surviving
-from hwsim.explore.touched import EVERYTHING, Touched, Watch
+from hwsim.explore.touched import Watch
 from hwsim.outcomes import HANG, Handed, Outcome, classify, worst
 from hwsim.recovery import DurableState
 from hwsim.rules import RULES
@@ -129,7 +129,7 @@ class Ending:
     rows: int = 0
     end_ps: int = 0
     slack_ps: int = 0  # how much later the strike might have come, for all that was due otherwise
-    touched: Touched = EVERYTHING  # from the strike until recovery asked, where that was watched; but by what came back
+    touched: frozenset[str] | None = None  # by others than what came back, until recovery asked; None: nobody watched
     pairs: tuple[Any, ...] = field(default=(), compare=False)
     pairs_of: int = 0
 
@@ -184,7 +184,7 @@ class Execution:
         self._works = False
         self._slack = Slack()
         self._watch: Watch | None = None
-        self._noticed: Touched = EVERYTHING
+        self._noticed: frozenset[str] | None = None
         self._unsettled: dict[tuple[str, str], Contents] = {}  # entry that a crash settled -> what it may be
         self._picked: dict[tuple[str, str], int] = {}  # and what it was settled to
         self._known: Callable[[str], bool] = lambda _digest: False

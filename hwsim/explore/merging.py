@@ -18,11 +18,11 @@ crash touches later), and what was executed says whether it `holds`; where it do
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from hwsim.explore.state import digest
-from hwsim.explore.touched import EVERYTHING, reach
+from hwsim.explore.touched import reach
 
 if TYPE_CHECKING:
     from hwsim.explore.execution import Ending
@@ -59,10 +59,30 @@ def holds(made: Plan, strike: Strike, like: Like, ending: Ending) -> bool:
         return True
     if like.later_ps > ending.slack_ps:
         return False
-    if not like.unnoticed:
-        return True
-    touched = ending.touched
-    return touched is not None and touched.isdisjoint(made.hits[strike[1]] | made.hits[like.of[1]])
+    return not like.unnoticed or not (_noticed(made, strike, ending) or _noticed(made, like.of, ending))
+
+
+def refuted(made: Plan, likes: Mapping[Strike, Like], ended: Mapping[Strike, Ending]) -> set[Strike]:
+    """Strikes for which something else was expected than what was executed shows; each to be executed by itself.
+
+    Of several that follow each other it is the first, which may stand for the others; and where notice was taken of
+    what a strike itself hits, it is that one.
+    """
+    found: dict[object, Strike] = {}
+    for strike, like in likes.items():
+        ending = ended.get(like.of)
+        if ending is None or holds(made, strike, like, ending):
+            continue
+        if like.unnoticed and _noticed(made, like.of, ending):
+            found[like.of] = like.of
+        else:
+            found.setdefault((like.of, strike[1]), strike)
+    return set(found.values())
+
+
+def _noticed(made: Plan, strike: Strike, ending: Ending) -> bool:
+    """Whether survivors took notice of what *strike* hits; where nobody watched they may have."""
+    return ending.touched is None or not ending.touched.isdisjoint(made.hits[strike[1]])
 
 
 class _Merge:
@@ -80,7 +100,7 @@ class _Merge:
         """All strikes."""
         like: dict[Strike, Like] = {}
         for number, point in enumerate(self.points):
-            if point.touched is EVERYTHING:
+            if point.since_last.shared:
                 self.unnoticed.clear()
             for index in range(len(self.made.targets)):
                 strike = (number, index)
@@ -109,7 +129,8 @@ class _Merge:
         if before is None or before.unnoticed or strike in self.but or (made.stops[index] and not made.late):
             return None
         point, previous = self.points[number], self.points[number - 1]
-        if point.touched is EVERYTHING or not point.touched.isdisjoint(reach(made.hits[index], previous.under_way)):
+        touched, shared = point.since_last
+        if shared or not touched.isdisjoint(reach(made.hits[index], previous.under_way)):
             return None
         if point.time_ps == previous.time_ps or self._ridden_at_any_hour(strike, before.of):
             return Like(before.of, before.later_ps)
@@ -143,7 +164,7 @@ class _Merge:
         if foreseen[number].left != made.untouched[number]:
             return None
         of = self.unnoticed.setdefault(made.asks_after_ps[index], strike)
-        if of != strike and not self._at_any_hour(strike, of):
+        if of[0] < self.noticed_until[index] or not self._at_any_hour(strike, of):
             self.unnoticed[made.asks_after_ps[index]] = of = strike
         return Like(of, self.points[number].time_ps - self.points[of[0]].time_ps, unnoticed=True)
 
@@ -172,7 +193,6 @@ class _Merge:
         """The first such point after which no event of the run touches any of them either."""
         used_until = self._used_until(hit)
         for number in range(len(self.points) - 1, used_until, -1):
-            touched = self.points[number].touched
-            if touched is not EVERYTHING and not hit.isdisjoint(touched):
+            if not hit.isdisjoint(self.points[number].since_last.touched):
                 return number
         return used_until

@@ -32,7 +32,7 @@ from hwsim.crash_timeline import Timeline
 from hwsim.explore import forked
 from hwsim.explore.execution import BAD, Ending, Execution, Resolution, outage_ps, resolutions
 from hwsim.explore.foreseen import Foreseen, effect, foresee, left_untouched
-from hwsim.explore.merging import Like, alike, by_itself, holds
+from hwsim.explore.merging import Like, alike, by_itself, refuted
 from hwsim.explore.targets import Target, targets_of
 from hwsim.explore.touched import hit_by
 from hwsim.explore.window import Window, is_busy, open_window, quiet, steady_checkpoint
@@ -199,13 +199,10 @@ def execute(made: Plan, *, budget: int, jobs: int = 1, merge: bool = True, say: 
             unnoticed = frozenset(like.of for like in likes.values() if like.unnoticed)
             work = partial(worker.run, watched=unnoticed)
             ended.update((task[:2], ending) for task, ending in _shared(work, chosen, jobs))
-        failed: dict[tuple[tuple[int, int], int], tuple[int, int]] = {}  # the first of each target
-        for strike, like in likes.items():
-            if like.of in ended and not holds(made, strike, like, ended[like.of]):
-                failed.setdefault((like.of, strike[1]), strike)
-        if not failed:
+        wrong = refuted(made, likes, ended)
+        if not wrong:
             break
-        but.update(failed.values())
+        but |= wrong
     done = _inherited((task, ended[task[:2]]) for task in tasks if task[:2] in ended)
     return Executed(task_of, tasks, tuple(done))
 

@@ -1,9 +1,9 @@
 """How much later a strike might have come without changing the order of what was due.
 
-A strike that ends no operation moves only its own times when it comes later: at which the job learns of it and is torn
-down, at which what it hit serves again, and what follows from these.  All else stays where it was.  So a delay that is
-shorter than every distance between two times at which something happens, from the tear-down until recovery asks, changes
-no order, and nothing but the time at which recovery asks.
+A strike that ends no operation moves only its own times when it comes later: at which the job learns of it and is
+torn down, at which what it hit serves again, and what follows from these.  All else stays where it was.  So a delay
+shorter than every distance between two times at which something happens, from the tear-down until recovery asks,
+changes no order, and nothing but the time at which recovery asks.
 
 A frame that has begun to leave a device, and is lost if the device dies before its last bit has left, allows no delay;
 nor does anything else that is due at the very time of the tear-down.

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from hwsim.simulation import Simulation
     from hwsim.trace import Row
 
-EVERYTHING = None  # what an event touches that has to do with all of them
-Touched = frozenset[str] | None
 _WATCHED = frozenset(("abstract", "gpu", "host", "nic", "nvme", "switch"))  # kinds whose state is all their own
 
 # Callbacks that have to do with everything: rates of flows that share pipes, tanks that set what pipes carry, and the
@@ -49,6 +47,13 @@ _SHARED = frozenset(
 )  # fmt: skip
 
 _RESTORING = "Striker._at.<locals>.due"
+
+
+class Stretch(NamedTuple):
+    """What the events between two points touched; *shared*: they have to do with everything beside."""
+
+    touched: frozenset[str] = frozenset()
+    shared: bool = True
 
 
 class UnderWay(NamedTuple):
@@ -66,7 +71,7 @@ class Watch:
 
     def __init__(self, simulation: Simulation) -> None:
         self._noted: set[str] = set()
-        self._everything = False
+        self._shared = False
         self._before_restoring: frozenset[str] | None = None
         self._env = simulation.env
         self._world = simulation.world
@@ -89,7 +94,7 @@ class Watch:
     def before(self) -> None:
         """Look at the event that comes next."""
         names = {getattr(callback, "__qualname__", "") for callback in self._env._queue[0][3].callbacks or ()}
-        self._everything |= not names.isdisjoint(_SHARED) or _RESTORING in names
+        self._shared |= not names.isdisjoint(_SHARED) or _RESTORING in names
         self._forget_restoring()
         if _RESTORING in names:
             self._before_restoring = frozenset(self._noted)
@@ -100,23 +105,23 @@ class Watch:
             self._noted &= self._before_restoring
             self._before_restoring = None
 
-    def of_others(self) -> Touched:
-        """What was touched since the watch began, but by devices that only came back to service."""
+    def of_others(self) -> frozenset[str] | None:
+        """What was touched since the watch began, but by devices that only came back to service; None: who knows."""
         self._forget_restoring()
-        return frozenset(self._noted) if self.tells else EVERYTHING
+        return frozenset(self._noted) if self.tells else None
 
-    def take(self, rows: Iterable[Row]) -> Touched:
+    def take(self, rows: Iterable[Row]) -> Stretch:
         """What the events since the last call touched, which left these *rows*."""
         world = self._world
         for row in rows:
             if row[2] == "job" or row[1] in ("checkpoint_begun", "epoch_committed"):
-                self._everything = True
+                self._shared = True
             elif row[3] is not None and row[4] is not None:
                 _note_place(world, row[3], row[4], self._noted)
-        everything, self._everything = self._everything, False
-        touched = frozenset(self._noted)
+        made = Stretch(frozenset(self._noted), self._shared or not self.tells)
+        self._shared = False
         self._noted.clear()
-        return touched if self.tells and not everything else EVERYTHING
+        return made
 
     def under_way(self) -> frozenset[UnderWay]:
         """What of the job is under way now."""
@@ -155,6 +160,7 @@ def _tells(simulation: Simulation) -> bool:
     return (
         all(device.kind in _WATCHED for device in world.domains.values())
         and not building.bilateral
+        and not building._remotes
         and all(isinstance(placed.store, PersistenceDomain) for placed in building.job.parts)
     )
 

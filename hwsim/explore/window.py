@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from hwsim.explore.state import plain
-from hwsim.explore.touched import EVERYTHING, Touched, UnderWay, Watch
+from hwsim.explore.touched import Stretch, UnderWay, Watch
 from hwsim.faults import Fault
 from hwsim.simulation import Simulation
 from hwsim.trace import Record, Trace
@@ -39,7 +39,7 @@ class Point(NamedTuple):
     acknowledged: int
     begun: int
     busy: bool  # more happens at this instant, after it, that a torn-down job does not stop
-    touched: Touched = EVERYTHING  # what the events since the point before touched
+    since_last: Stretch = Stretch()  # what the events since the point before touched
     under_way: frozenset[UnderWay] = frozenset()  # in the job, after it
 
 
@@ -105,12 +105,12 @@ def open_window(topology: Topology, checkpoint: int, protocol: type[Protocol] | 
         if begun == checkpoint:
             if watch is None:  # the first point: before it nothing is merged
                 watch = Watch(run)
-                touched = EVERYTHING
+                stretch = Stretch()
             else:
-                touched = watch.take(rows[since:seen])
+                stretch = watch.take(rows[since:seen])
             points.append(
                 Point(
-                    steps, since, seen, int(env.now), plain(run.protocol), acknowledged, begun, is_busy(env), touched,
+                    steps, since, seen, int(env.now), plain(run.protocol), acknowledged, begun, is_busy(env), stretch,
                     watch.under_way(),
                 )
             )  # fmt: skip
