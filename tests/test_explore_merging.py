@@ -9,14 +9,18 @@ from typing import Any
 import builders
 import pytest
 
+from hwsim.contents import encode
 from hwsim.explore import merging
 from hwsim.explore.execution import BAD, Ending, Execution
 from hwsim.explore.merging import alike, holds
 from hwsim.explore.search import Plan, plan, search, tasks_of
+from hwsim.explore.state import token
 from hwsim.explore.tally import tally
 from hwsim.explore.touched import Watch, reach
 from hwsim.outcomes import Handed
 from hwsim.protocol import Protocol
+from hwsim.recovery import DurableState
+from hwsim.rules import RULES
 from hwsim.topology.spec import FaultSpec, Topology, WhatIfSpec
 
 LATE = {"restart": {"detect": "3s"}}
@@ -244,3 +248,24 @@ def test_what_the_budget_leaves_out_is_judged_as_if_noticed_at_once_and_the_cove
     at_once = plan(worlds()["no-flush"], 2)
     told, _ = tally(at_once, search(at_once, budget=2), crashes=1)
     assert told["as_if_noticed"] == 0
+
+
+# what recovery would find, kept current
+
+
+@pytest.mark.parametrize("name", ["held-cache", "page-cache", "in-place", "abstract"])
+def test_what_recovery_would_find_is_at_every_point_what_lies_there(name: str) -> None:
+    made = plan(worlds()[name], 2)
+    run = Execution(made.topology, made.window.latency_ps)
+    protocol, holdings = run.protocol, run.world.holdings
+    for point in made.window.points:
+        run.advance(point.step)
+        fresh = DurableState.holding(run.simulation.building.job.trace_parts, holdings.found())
+        kept = run._found.state()
+        assert RULES[protocol.rule](kept, protocol.rule_params()) == RULES[protocol.rule](fresh, protocol.rule_params())
+        assert kept.written() == fresh.written()
+        number = 0
+        for (part, slot), entry in holdings.entries().items():
+            for place, contents in entry.items():
+                number ^= token(part, slot, place, encode(contents), False)
+        assert run._found.number({}, None) == number

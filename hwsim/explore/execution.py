@@ -26,6 +26,7 @@ from hwsim.outcomes import HANG, Handed, Outcome, classify, worst
 from hwsim.recovery import DurableState
 from hwsim.rules import RULES
 from hwsim.simulation import Simulation
+from hwsim.strikes import expanded
 from hwsim.verdicts import Value
 from hwsim.workloads import JobWorkload
 
@@ -234,9 +235,8 @@ class Execution:
         self.resolution = resolution
         before = len(resolution.options)
         env, network = self.env, self.simulation.building.network
-        leaving = network is not None and any(
-            way.busy_until > env.now and way.sender in target.devices for way in network.ways
-        )
+        hit = {device.name for device, _ in expanded(target.kind, target.devices, world.domains)}
+        leaving = network is not None and any(way.busy_until > env.now and way.sender in hit for way in network.ways)
         self._slack.before_strike(env)
         self.simulation.striker.strike(fault, 0)
         if self.struck:
