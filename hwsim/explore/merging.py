@@ -133,7 +133,7 @@ class _Merge:
         if shared or not touched.isdisjoint(reach(made.hits[index], previous.under_way)):
             return None
         if point.time_ps == previous.time_ps or self._ridden_at_any_hour(strike, before.of):
-            return Like(before.of, before.later_ps)
+            return before
         if self._back_too_soon(index) or not self._at_any_hour(strike, before.of):
             return None
         return Like(before.of, point.time_ps - self.points[before.of[0]].time_ps)

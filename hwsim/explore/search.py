@@ -135,7 +135,8 @@ def tasks_of(made: Plan, *, merge: bool = True) -> dict[tuple[int, int], Task]:
 
 def _tasks(likes: Mapping[tuple[int, int], Like]) -> dict[tuple[int, int], Task]:
     counts = Counter(like.of for like in likes.values())
-    return {strike: Task(*like.of, counts[like.of]) for strike, like in likes.items()}
+    tasks = {of: Task(*of, count) for of, count in counts.items()}
+    return {strike: tasks[like.of] for strike, like in likes.items()}
 
 
 def _silent(_stage: str, _share: float | None) -> None:
@@ -189,20 +190,31 @@ def execute(made: Plan, *, budget: int, jobs: int = 1, merge: bool = True, say: 
     worker = _worker(made, merge, jobs, say)
     ended: dict[tuple[int, int], Ending] = {}
     but: set[tuple[int, int]] = set()
+
+    def alike_now() -> dict[tuple[int, int], Like]:
+        return alike(made, but) if merge else by_itself(made)
+
+    def to_execute() -> tuple[Sequence[Task], frozenset[tuple[int, int]]]:
+        """What the budget allows still, and what of it is to be watched."""
+        likes = alike_now()
+        left = [task for task in dict.fromkeys(_tasks(likes).values()) if task[:2] not in ended]
+        chosen = within(left, max(budget - len(ended), 0))
+        return chosen, frozenset(like.of for like in likes.values() if like.unnoticed)
+
     while True:
-        likes = alike(made, but) if merge else by_itself(made)
-        task_of = _tasks(likes)
-        tasks = tuple(dict.fromkeys(task_of.values()))
-        chosen = within([task for task in tasks if task[:2] not in ended], max(budget - len(ended), 0))
+        chosen, watched = to_execute()
         if chosen:
             say(f"{made.topology.name}: executing {len(chosen):,} crashes", None)
-            unnoticed = frozenset(like.of for like in likes.values() if like.unnoticed)
-            work = partial(worker.run, watched=unnoticed)
+            work = partial(worker.run, watched=watched)
             ended.update((task[:2], ending) for task, ending in _shared(work, chosen, jobs))
+        likes = alike_now()  # again: a process with less in it is quicker to fork
         wrong = refuted(made, likes, ended)
         if not wrong:
             break
         but |= wrong
+        del likes
+    task_of = _tasks(likes)
+    tasks = tuple(dict.fromkeys(task_of.values()))
     done = _inherited((task, ended[task[:2]]) for task in tasks if task[:2] in ended)
     return Executed(task_of, tasks, tuple(done))
 
