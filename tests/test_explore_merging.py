@@ -10,8 +10,8 @@ import builders
 import pytest
 
 from hwsim.contents import encode
-from hwsim.explore import merging
-from hwsim.explore.execution import BAD, Ending, Execution
+from hwsim.explore import merging, slack, touched
+from hwsim.explore.execution import BAD, Ending, Execution, Resolution
 from hwsim.explore.merging import alike, holds
 from hwsim.explore.search import Plan, plan, search, tasks_of
 from hwsim.explore.state import token
@@ -140,21 +140,30 @@ def _deletes_everything(_self: Protocol, _handed: Handed, _slot: str) -> bool:
     return True
 
 
+def _from_the_first_point(_self: object, _hit: frozenset[str]) -> int:
+    return 0
+
+
+def _never(*_: object) -> bool:
+    return False
+
+
 @pytest.mark.parametrize(
-    ("owner", "name", "wrong", "world"),
+    ("world", "wrong"),
     [
-        (merging, "reach", _reaches_nothing, "alike"),  # whatever a strike touches
-        (Protocol, "deletes", _deletes_everything, "protected-in-place"),  # whatever recovery finds
+        ("alike", {(merging, "reach"): _reaches_nothing}),
+        ("alike", {(merging._Merge, "_noticed_until"): _from_the_first_point, (merging, "_noticed"): _never}),
+        ("protected-in-place", {(Protocol, "deletes"): _deletes_everything}),
     ],
-    ids=["order", "deletes"],
+    ids=["order", "notice", "deletes"],
 )
 def test_a_merge_by_a_wrong_key_is_caught(
-    owner: Any, name: str, wrong: Callable[..., Any], world: str, monkeypatch: pytest.MonkeyPatch
+    world: str, wrong: Mapping[tuple[Any, str], Callable[..., Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Negative control of the brute force."""
-    made = plan(worlds()[world], 2)
-    monkeypatch.setattr(owner, name, wrong)
-    assert unlike(plan(made.topology, 2))
+    """Negative control of the brute force: whatever a strike touches, whoever notices it, whatever recovery finds."""
+    for (owner, name), instead in wrong.items():
+        monkeypatch.setattr(owner, name, instead)
+    assert unlike(plan(worlds()[world], 2))
 
 
 def test_an_expectation_that_does_not_hold_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,6 +226,18 @@ def test_a_strike_touches_no_more_than_is_said(name: str) -> None:
             assert noted is not None
             others = {name for name in noted - said - lines - stores if not name.startswith("part ")}
             assert not others, (number, str(target))
+
+
+def test_what_is_known_by_the_name_of_its_callback_has_that_name() -> None:
+    made = plan(worlds()["held-cache"], 2)
+    run = Execution(made.topology, made.window.latency_ps)
+    run.advance(made.window.points[len(made.window.points) // 2].step)
+    run.strike(made.targets[0], Resolution())
+    seen = set()
+    for _ in range(1000):
+        seen |= {getattr(callback, "__qualname__", "") for callback in run.env._queue[0][3].callbacks or ()}
+        run.env.step()
+    assert touched._SHARED | {touched._RESTORING, slack._DETECTING} <= seen
 
 
 def test_what_survivors_touch_is_all_of_it_where_it_cannot_be_told() -> None:

@@ -80,4 +80,4 @@ class Slack:
             return
         later = min((int(at) for at, _, _, _ in env._queue if at > now), default=now + _NO_END)
         times = [*(at for at in self._times if at >= self._first), later]
-        self.ps = min(after - before for before, after in pairwise(times)) - 1
+        self.ps = min((after - before for before, after in pairwise(times)), default=1) - 1

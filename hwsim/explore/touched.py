@@ -40,12 +40,8 @@ _WATCHED = frozenset(("abstract", "gpu", "host", "nic", "nvme", "switch"))  # ki
 # Callbacks that have to do with everything: rates of flows that share pipes, tanks that set what pipes carry, and the
 # processes of the job.
 _SHARED = frozenset(
-    (
-        "FlowNetwork._recompute", "FlowNetwork._wake", "Process._resume", "WriteCache._wake.<locals>.<lambda>",
-        "Checkpoint._snapshot.<locals>.taken",
-    )
-)  # fmt: skip
-
+    ("FlowNetwork._recompute", "FlowNetwork._wake", "Process._resume", "WriteCache._wake.<locals>.<lambda>")
+)
 _RESTORING = "Striker._at.<locals>.due"
 
 
