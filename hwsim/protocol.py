@@ -472,6 +472,8 @@ class Protocol:
 
     def __init_subclass__(cls, kind: str = "", **rest: Any) -> None:
         super().__init_subclass__(**rest)
+        if "resume" in vars(cls) and "deletes" not in vars(cls):  # who resumes otherwise says anew what goes
+            cls.deletes = Protocol.deletes  # type: ignore[method-assign]
         if kind:
             cls.MUTATIONS = {}
             if kind in Protocol.registry:

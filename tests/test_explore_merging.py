@@ -19,8 +19,10 @@ from hwsim.explore.tally import tally
 from hwsim.explore.touched import Watch, reach
 from hwsim.outcomes import Handed
 from hwsim.protocol import Protocol
+from hwsim.protocols.manifest import Manifest
 from hwsim.recovery import DurableState
 from hwsim.rules import RULES
+from hwsim.simulation import Simulation
 from hwsim.topology.spec import FaultSpec, Topology, WhatIfSpec
 
 LATE = {"restart": {"detect": "3s"}}
@@ -138,6 +140,23 @@ def _reaches_nothing(_hit: frozenset[str], _under_way: object) -> frozenset[str]
 
 def _deletes_everything(_self: Protocol, _handed: Handed, _slot: str) -> bool:
     return True
+
+
+class _KeepsAll(Manifest):
+    """A recovery that leaves what it should delete."""
+
+    def resume(self, handed: Handed) -> None:
+        """Nothing is done."""
+
+
+def test_a_protocol_that_resumes_otherwise_is_not_taken_to_delete_what_it_did() -> None:
+    made = worlds()["protected"]
+    built = Simulation(made)
+    deletes = _KeepsAll.deletes, Manifest.deletes
+    assert [one(built.protocol, Handed("whole", 2), "3") for one in deletes] == [False, True]
+    assert not Manifest.deletes(built.protocol, Handed("whole", 2), "2")
+    assert not Manifest.deletes(built.protocol, Handed("mixed"), "3")
+    assert Manifest.deletes(built.protocol, Handed("refused"), "1")
 
 
 def _from_the_first_point(_self: object, _hit: frozenset[str]) -> int:
