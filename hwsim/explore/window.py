@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hwsim.explore.state import plain
 from hwsim.faults import Fault
+from hwsim.protocol import Protocol
 from hwsim.simulation import Simulation
 from hwsim.trace import Record, Trace
 
 if TYPE_CHECKING:
     import simpy
 
-    from hwsim.protocol import Protocol
     from hwsim.topology.spec import Topology
 
 STEADY = 3  # checkpoint that is looked at, unless more than one before it are kept
+_LONGEST_PERIOD = 20  # checkpoints that are run to see all that a protocol does
 _LONGEST = 40  # intervals that a checkpoint may take until it counts as one that never ends
 
 
@@ -52,8 +53,11 @@ class Window:
 
 
 def steady_checkpoint(topology: Topology) -> int:
-    """The number of the checkpoint to look at."""
-    return max(STEADY, min(getattr(topology.protocol, "keep", 1), 8) + 1)
+    """The number of the checkpoint to look at; where not all are alike, the second of those in which most is done."""
+    kind = Protocol.registry[topology.protocol.kind]
+    earliest = max(STEADY, min(getattr(topology.protocol, "keep", 1), 8) + 1)
+    period = min(kind.period(topology.protocol), _LONGEST_PERIOD)
+    return earliest if period == 1 else period * max(2, -(-earliest // period))
 
 
 def quiet(topology: Topology) -> Topology:
