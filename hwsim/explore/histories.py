@@ -90,8 +90,8 @@ def follow(made: Plan, history: History) -> Followed:
             run.disturb(step.what, disturber)
         else:
             run.strike(step.what, Resolution())
-    since = len(run.rows)
     marks: list[Mark] = []
+    boundaries: list[int] = []
     phase = ""
 
     def between() -> None:
@@ -99,6 +99,7 @@ def follow(made: Plan, history: History) -> Followed:
         before, phase = phase, _phase_after(run.rows, "")
         resumes = phase == RESUMED and before != RESUMED
         marks.append(Mark(run.steps, tuple(disturber.possible(saves_follow=resumes))))
+        boundaries.append(len(run.rows))
 
     between()
     ending = run.finish(between=between)
@@ -113,7 +114,7 @@ def follow(made: Plan, history: History) -> Followed:
     trace = run.simulation.trace
     for name, detail in (*ending.broken, *_broken(trace)):
         shown.setdefault(Shown(name, struck, ""), f"{name}, after {_listed(struck)}: {detail}")
-    for one, said in foreseen(made, trace, since, struck):
+    for one, said in foreseen(made, trace, [*boundaries, len(trace.rows)], struck):
         shown.setdefault(one, said)
     return Followed(history, shown, tuple(marks))
 
@@ -127,26 +128,26 @@ def at_rest(made: Plan) -> Followed:
         shown[Shown("progress", (), "")] = f"progress: {detail}"
     for name, detail in _broken(trace):
         shown.setdefault(Shown(name, (), ""), f"{name}: {detail}")
-    for one, said in foreseen(made, trace, points[0].since if points else len(trace.rows), ()):
+    for one, said in foreseen(made, trace, [*(point.rows for point in points), len(trace.rows)], ()):
         shown.setdefault(one, said)
     return Followed((), shown, tuple(Mark(point.step, ()) for point in points))
 
 
-def foreseen(made: Plan, trace: Trace, since: int, struck: tuple[str, ...]) -> Iterator[tuple[Shown, str]]:
-    """What every crash leads to after each row of a trace from *since* on that changed something."""
+def foreseen(
+    made: Plan, trace: Trace, ends: Sequence[int], struck: tuple[str, ...]
+) -> Iterator[tuple[Shown, str]]:
+    """What every crash leads to after each event of a trace that changed something; *ends*: rows after each event."""
     timeline = Timeline(trace)
     rows = trace.rows
-    boundaries = [
-        number + 1 for number in range(since, len(rows)) if rows[number][3] is not None or rows[number][1] in _PHASES
-    ]
-    boundaries = [since, *boundaries] if since else boundaries
+    boundaries: list[int] = []
     phases: list[str] = []
-    phase = _phase_after(rows[:since], SAVING)
-    at = since
-    for boundary in boundaries:
-        phase = _phase_after(rows[at:boundary], phase)
-        at = boundary
-        phases.append(phase)
+    phase, at = SAVING, 0
+    for end in ends:
+        phase = _phase_after(rows[at:end], phase)
+        if not boundaries or any(row[3] is not None or row[1] in _PHASES for row in rows[at:end]):
+            boundaries.append(end)
+            phases.append(phase)
+        at = end
     bad: dict[frozenset[str], list[tuple[int, Outcome]]] = {}
     for target, takes, stops in zip(made.targets, made.takes, made.stops, strict=True):
         if not stops:

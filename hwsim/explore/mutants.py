@@ -43,7 +43,8 @@ class Mutant:
     """What came of one mutation.
 
     `catcher`: what caught it, or None; `lacks`: needs that are missing, wherever it was tried; `executed`: histories of
-    it that were executed.  One that is not caught and lacks nothing has survived.
+    it that were executed; `exhaustive`: these were all that there are.  One that is not caught and lacks nothing has
+    survived.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Mutant:
     catcher: str | None
     lacks: tuple[str, ...]
     executed: int
+    exhaustive: bool
 
     @property
     def survived(self) -> bool:
@@ -63,6 +65,7 @@ class Mutant:
         return {
             "mutation": self.name, "what": self.what, "caught_by": self.catcher, "survived": self.survived,
             "needs": list(self.needs), "lacks": list(self.lacks), "executed": self.executed,
+            "exhaustive": self.exhaustive,
         }  # fmt: skip
 
 
@@ -93,18 +96,19 @@ def _tried(
     found = []
     for number, name in enumerate(chosen):
         say(f"{topology.name}: {name}", number / len(chosen))
-        executed, lacking = 0, []
+        executed, exhaustive, lacking = 0, True, []
         catcher: str | None = None
         for case, clean in sound.items():
             lacks = missing(clean.made, known[name].needs)
             catcher, times = _catch(clean, known[name], 0 if lacks else budget)
             executed += times
+            exhaustive = exhaustive and (bool(lacks) or times < budget)
             lacking.append(lacks)
             if catcher is not None:
                 catcher = f"{catcher}, in case {case}" if case else catcher
                 break
         lacks = min(lacking, key=len) if catcher is None else ()
-        found.append(Mutant(name, known[name].what, known[name].needs, catcher, lacks, executed))
+        found.append(Mutant(name, known[name].what, known[name].needs, catcher, lacks, executed, exhaustive))
     return found
 
 

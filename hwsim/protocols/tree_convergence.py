@@ -447,12 +447,13 @@ class Member:
                     protocol.committed(self.domain.committed)
             elif tec.subtree_holds(self.domain, protocol.rules) is not None:
                 protocol.root_has_heard_all()
-        self._tell()
+        self.tell()
         if self.domain.mode is Mode.RUN:
             protocol.known(self, self.domain.committed)
         self._write_what_may_be()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Say to the neighbours what they have not been told yet."""
         if self.parent is not None:
             frame = self.protocol.up(self)
             if frame != self._said[self.parent]:
@@ -544,12 +545,16 @@ class _OneSlot(TreeConvergence):
 
 @mutation(TreeConvergence, "told_before_flush", "a domain reports a checkpoint as it begins to write it")
 class _ToldBeforeFlush(TreeConvergence):
+    def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
+        super().save(placed, epoch, from_host=from_host)
+        self._member_of[id(placed)].tell()
+
     def up(self, member: Member) -> Frame:
         frame = super().up(member)
-        others = [report.epoch for report in member.domain.reports if report is not None]
-        if frame.mode is not Mode.RUN or not member.left:
+        if frame.mode is not Mode.RUN or not member.left or not self.may_prepare(member):
             return frame
-        return frame._replace(epoch=min([max(map(self.number_of.__getitem__, member.left)), *others]))
+        children = [report.epoch for report in member.domain.reports if report is not None]
+        return frame._replace(epoch=min([member.domain.durable.newest + 1, *children]))
 
 
 @mutation(TreeConvergence, "wait_skipped", "a domain goes on before it knows that its last version is committed",

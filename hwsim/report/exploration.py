@@ -104,7 +104,8 @@ def _fate(one: Mapping[str, Any]) -> str:
         after = f" (found in run {one['executed']:,})" if one["executed"] else ""
         return f"caught by {one['caught_by']}{after}"
     if one["survived"]:
-        return f"SURVIVED: {one['executed']:,} runs with one strike or two in them show nothing that is new"
+        of = "which are all" if one["exhaustive"] else "as many as --budget allows"
+        return f"SURVIVED: nothing new in {one['executed']:,} runs with one strike or two in them, {of}"
     return f"cannot show here, for want of: {'; '.join(one['lacks'])}"
 
 
