@@ -210,8 +210,8 @@ def cuts_consistent(trace: Trace) -> Verdict:
 def channels_logged(trace: Trace, timeline: Timeline | None = None) -> Verdict:
     """A cut counts only once every rank's log of its channels surely is durable.
 
-    Verifies: every `epoch_committed` of a rule with `channels`, as it is after a power loss of everything.  Leaves
-    unverified: what the logs say (see `cuts_consistent`); order within one instant.
+    Verifies: every `epoch_committed` of a rule with `channels`, as it is after a power loss of everything.
+    Leaves unverified: what the logs say (see `cuts_consistent`); order within one instant.
     """
     name = "channels_logged"
     logs: Sequence[str] = trace.header.rule_params.get("channels", ())
