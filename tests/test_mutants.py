@@ -269,6 +269,24 @@ def test_strikes_of_one_kind_are_named_alike_and_every_history_is_tried_once() -
     assert all(struck_again(made, Followed(history, {}, ())) == [] for history in twos[:3])
 
 
+def test_what_the_protocol_shows_is_known_by_the_name_of_every_crash_also_where_another_stands_for_it() -> None:
+    """Brute force: every crash executed by itself."""
+    topology = builders.machine(1, 2, size="100MB", nvme=HOLDING, protocol={"kind": "in_place"})
+    sound = Sound(topology)
+    stood_for = 0
+    for target in sound.made.targets:
+        shown: dict[tuple[str, str], None] = {}
+        for point in sound.made.window.points[::4]:
+            history = (Step(point.step, target),)
+            stood_for += history not in first_strikes(sound.made)
+            for one in follow(sound.made, history).shown:
+                shown[one.what, one.struck[-1]] = None
+        known = {(one.what, one.struck[-1]) for one in sound._showing((str(target),))}
+        assert shown.keys() <= known
+        assert all(one.struck[0] == str(target) for one in sound._showing((str(target),)))
+    assert stood_for
+
+
 def test_the_budget_is_kept_and_spread_over_one_strike_and_two() -> None:
     made = small()
     tried = [one.history for one in trial._followed(made, 10)]

@@ -22,6 +22,8 @@ from hwsim.explore.histories import (
     History,
     Shown,
     at_rest,
+    first_crashes,
+    first_disturbances,
     first_strikes,
     follow,
     names,
@@ -69,9 +71,13 @@ class Mutant:
         }  # fmt: skip
 
 
+def _silent(_stage: str, _share: float | None) -> None:
+    """A `Say` for those who do not listen."""
+
+
 def mutants(
     topology: Topology, cases: Mapping[str, Topology] | None = None, *, budget: int = BUDGET, jobs: int = 1,
-    say: Say = lambda _stage, _share: None,
+    say: Say = _silent,
 ) -> list[Mutant]:  # fmt: skip
     """Every mutation of the topology's protocol, and what catches it there, or in those *cases* that have the protocol.
 
@@ -82,7 +88,10 @@ def mutants(
     known = Protocol.registry[kind].MUTATIONS
     alike = {name: case for name, case in (cases or {}).items() if case.protocol.kind == kind}
     shares = [list(known)[number::jobs] for number in range(jobs)]
-    work = [partial(_tried, topology, alike, share, budget, say) for share in shares if share]
+    shares = [share for share in shares if share]
+    told = say if len(shares) == 1 else _silent  # several processes would draw over each other
+    say(f"{topology.name}: trying {len(known)} mutations", None)
+    work = [partial(_tried, topology, alike, share, budget, told) for share in shares]
     found = [mutant for part in forked.side_by_side(work) for mutant in part]
     return sorted(found, key=lambda mutant: list(known).index(mutant.name))
 
@@ -119,11 +128,12 @@ class Sound:
         self.topology = topology
         self.made = plan(topology)
         self._rest = at_rest(self.made)
-        self._firsts: dict[tuple[str, ...], list[History]] = {}
+        self._firsts: dict[str, list[History]] = {**first_crashes(self.made)}
         self._followed: dict[History, Followed] = {}
         self._shown: dict[tuple[str, ...], set[Shown]] = {(): set(self._rest.shown)}
-        for history in first_strikes(self.made):
-            self._firsts.setdefault(names(history), []).append(history)
+        for history in first_disturbances(self.made):
+            (name,) = names(history)
+            self._firsts.setdefault(name, []).append(history)
 
     def shows(self, one: Shown, executed: tuple[str, ...]) -> bool:
         """Whether some history in which *executed* struck shows the same, or one in which less struck shows as bad."""
@@ -137,20 +147,21 @@ class Sound:
     def _showing(self, executed: tuple[str, ...]) -> set[Shown]:
         """All that the histories in which this struck show."""
         if executed not in self._shown:
-            shown: set[Shown] = set()
-            for history in self._all(executed):
-                shown |= self._follow(history).shown.keys()
-            self._shown[executed] = shown
+            self._shown[executed] = {
+                one._replace(struck=executed + one.struck[len(executed) :])  # the first may stand for another crash
+                for history in self._all(executed)
+                for one in self._follow(history).shown
+            }
         return self._shown[executed]
 
     def _all(self, executed: tuple[str, ...]) -> Iterator[History]:
         """Every history in which just this struck."""
-        for history in self._firsts.get(executed[:1], ()):
+        for history in self._firsts.get(executed[0], ()):
             if len(executed) == 1:
                 yield history
                 continue
             for longer in struck_again(self.made, self._follow(history)):
-                if names(longer) == executed:
+                if names(longer)[1:] == executed[1:]:
                     yield longer
 
     def _follow(self, history: History) -> Followed:
