@@ -200,6 +200,8 @@ def test_the_table_of_mutations_tells_by_its_status_whether_any_survives(
     assert "for want of: protocol.replace: rename" in text
     assert status_of(["explore", "abstract-uniform", "--mutations", "--budget", "2", "--format", "markdown"]) == 1
     assert "| none | nothing is left out | **SURVIVED" in capfd.readouterr().out
+    assert status_of(["explore", "link-pair", "--mutations"]) == 2
+    assert "takes no checkpoints" in capfd.readouterr().err
 
 
 # histories

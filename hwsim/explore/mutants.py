@@ -31,6 +31,7 @@ from hwsim.explore.histories import (
 )
 from hwsim.explore.needs import missing
 from hwsim.explore.search import BUDGET, Plan, plan
+from hwsim.explore.window import require_checkpoints
 from hwsim.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -82,11 +83,12 @@ def mutants(
     """Every mutation of the topology's protocol, and what catches it there, or in those *cases* that have the protocol.
 
     *budget*: executions of one mutation on one topology at most; the protocol itself is executed as often as it
-    takes to hold it against what they show.
+    takes to hold it against what they show.  Raises UserError where no checkpoints are taken.
     """
+    require_checkpoints(topology)
     kind = topology.protocol.kind
     known = Protocol.registry[kind].MUTATIONS
-    alike = {name: case for name, case in (cases or {}).items() if case.protocol.kind == kind}
+    alike = {name: case for name, case in (cases or {}).items() if getattr(case.protocol, "kind", None) == kind}
     shares = [list(known)[number::jobs] for number in range(jobs)]
     shares = [share for share in shares if share]
     told = say if len(shares) == 1 else _silent  # several processes would draw over each other

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from hwsim.errors import UserError
 from hwsim.explore.state import plain
 from hwsim.faults import Fault
 from hwsim.protocol import Protocol
@@ -50,6 +51,15 @@ class Window:
     points: tuple[Point, ...]
     ends: bool  # the next checkpoint began: this one did not block it for good
     latency_ps: int | None  # from the checkpoint's begin to its acknowledgement; None: never
+
+
+def require_checkpoints(topology: Topology) -> None:
+    """Raise UserError where there is nothing to explore."""
+    if topology.protocol is None:
+        raise UserError(
+            f"{topology.name}: its workload takes no checkpoints, so there are none to crash; "
+            "`hwsim link check` explores a bilateral link"
+        )
 
 
 def steady_checkpoint(topology: Topology) -> int:
