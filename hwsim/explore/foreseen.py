@@ -51,33 +51,20 @@ def effect(timeline: Timeline, takes: frozenset[str]) -> frozenset[str]:
 
 def foresee(timeline: Timeline, window: Window, takes: frozenset[str]) -> list[Foreseen]:
     """What a strike that takes *takes* would lead to, at each point of the window."""
+    found = []
     boundaries = [point.rows for point in window.points]
+    judged: dict[tuple[frozenset[Handed], int, int], frozenset[Outcome]] = {}
     numbers = _left(timeline, window, takes, boundaries)
-    return [
-        Foreseen(*seen, left) for seen, left in zip(judged(timeline, takes, boundaries), numbers, strict=True)
-    ]
-
-
-class Judged(NamedTuple):
-    """What a strike leads to: all that recovery may hand back, how each stands, and what the media show."""
-
-    handed: frozenset[Handed]
-    outcomes: frozenset[Outcome]
-    raw: RawClass
-
-
-def judged(timeline: Timeline, takes: frozenset[str], boundaries: Sequence[int]) -> Iterator[Judged]:
-    """What a strike that takes *takes* would lead to after the first so many rows, for each of the *boundaries*."""
-    known: dict[tuple[frozenset[Handed], int, int], frozenset[Outcome]] = {}
-    for replay in timeline.walk_rows(Strike("", tuple(takes)), boundaries):
+    for replay, left in zip(timeline.walk_rows(Strike("", tuple(takes)), boundaries), numbers, strict=True):
         state = replay.state()
         key = (replay.handed, replay.acknowledged, replay.durable.written())
-        outcomes = known.get(key)
+        outcomes = judged.get(key)
         if outcomes is None:
-            outcomes = known[key] = frozenset(
+            outcomes = judged[key] = frozenset(
                 classify(handed, acknowledged=key[1], written=key[2]) for handed in replay.handed
             )
-        yield Judged(replay.handed, outcomes, state.vector.raw)
+        found.append(Foreseen(replay.handed, outcomes, state.vector.raw, left))
+    return found
 
 
 def _left(timeline: Timeline, window: Window, takes: frozenset[str], boundaries: Sequence[int]) -> Iterator[int]:

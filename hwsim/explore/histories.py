@@ -27,15 +27,18 @@ from hwsim.checkers import promised
 from hwsim.crash_timeline import Timeline
 from hwsim.explore.disturbances import Disturbance, Disturber
 from hwsim.explore.execution import BAD, Execution, Resolution
-from hwsim.explore.foreseen import effect, judged
+from hwsim.explore.foreseen import effect
 from hwsim.explore.search import Plan, tasks_of
 from hwsim.explore.targets import Target
 from hwsim.explore.window import say_record
-from hwsim.trace import Record, Row, Trace
+from hwsim.outcomes import Outcome, classify
+from hwsim.simulation import Simulation
+from hwsim.trace import Record, Row, Strike, Trace
 from hwsim.verdicts import Value
 
 if TYPE_CHECKING:
-    from hwsim.outcomes import Outcome
+    from hwsim.domain import World
+    from hwsim.outcomes import Handed
 
 Item = TypeVar("Item")
 SAVING, AT_REST, STOPPED, LOADING, RESUMED = "saving", "at rest", "stopped", "loading", "resumed"
@@ -119,7 +122,7 @@ def follow(made: Plan, history: History) -> Followed:
     trace = run.simulation.trace
     for name, detail in (*ending.broken, *_broken(trace)):
         shown.setdefault(Shown(name, struck, ""), f"{name}, after {_listed(struck)}: {detail}")
-    for one, said in foreseen(made, trace, [*boundaries, len(trace.rows)], struck):
+    for one, said in foreseen(made, run.world, trace, [*boundaries, len(trace.rows)], struck):
         shown.setdefault(one, said)
     return Followed(history, shown, tuple(marks))
 
@@ -133,13 +136,14 @@ def at_rest(made: Plan) -> Followed:
         shown[Shown("progress", (), "")] = f"progress: {detail}"
     for name, detail in _broken(trace):
         shown.setdefault(Shown(name, (), ""), f"{name}: {detail}")
-    for one, said in foreseen(made, trace, [*(point.rows for point in points), len(trace.rows)], ()):
+    world = Simulation(made.topology, protocol=made.protocol).world
+    for one, said in foreseen(made, world, trace, [*(point.rows for point in points), len(trace.rows)], ()):
         shown.setdefault(one, said)
     return Followed((), shown, ())
 
 
 def foreseen(
-    made: Plan, trace: Trace, ends: Sequence[int], struck: tuple[str, ...]
+    made: Plan, world: World, trace: Trace, ends: Sequence[int], struck: tuple[str, ...]
 ) -> Iterator[tuple[Shown, str]]:
     """What every crash leads to after each event of a trace that changed something; *ends*: rows after each event."""
     timeline = Timeline(trace)
@@ -154,17 +158,12 @@ def foreseen(
             phases.append(phase)
         at = end
     bad: dict[frozenset[str], list[tuple[int, Outcome]]] = {}
-    for target, takes, stops in zip(made.targets, made.takes, made.stops, strict=True):
+    for target, stops in zip(made.targets, made.stops, strict=True):
         if not stops:
             continue
-        felt = effect(timeline, takes)
+        felt = effect(timeline, target.takes(world))
         if felt not in bad:
-            bad[felt] = [
-                (number, outcome)
-                for number, seen in enumerate(judged(timeline, felt, boundaries))
-                for outcome in sorted(seen.outcomes)
-                if outcome in BAD
-            ]
+            bad[felt] = list(_bad(timeline, felt, boundaries))
         told: set[tuple[Outcome, str]] = set()
         for number, outcome in bad[felt]:
             if (outcome, phases[number]) not in told:
@@ -173,6 +172,19 @@ def foreseen(
                 where = _listed((*struck, str(target)))
                 said = f"{outcome}: {where} at {last.time_ps / 1e12:g} s ({say_record(last)})"
                 yield Shown(str(outcome), (*struck, str(target)), phases[number]), said
+
+
+def _bad(timeline: Timeline, takes: frozenset[str], boundaries: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
+    """Every bad outcome of a strike that takes *takes*, with the number of the boundary after which it comes."""
+    known: dict[tuple[frozenset[Handed], int, int], list[Outcome]] = {}
+    for number, replay in enumerate(timeline.walk_rows(Strike("", tuple(takes)), boundaries)):
+        replay.state()  # brings `handed` up to date
+        key = (replay.handed, replay.acknowledged, replay.durable.written())
+        if key not in known:
+            outcomes = {classify(handed, acknowledged=key[1], written=key[2]) for handed in replay.handed}
+            known[key] = sorted(outcomes & set(BAD))
+        for outcome in known[key]:
+            yield number, outcome
 
 
 def _phase_after(rows: Sequence[Row], before: str) -> str:

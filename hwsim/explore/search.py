@@ -67,7 +67,6 @@ class Plan:
     topology: Topology  # made quiet
     window: Window
     targets: tuple[Target, ...]
-    takes: tuple[frozenset[str], ...]  # by target
     stops: tuple[bool, ...]
     foreseen: tuple[tuple[Foreseen, ...] | None, ...]  # by target; None for targets that the job rides through
     late: bool  # survivors go on for a while before the job is torn down
@@ -93,21 +92,20 @@ def plan(topology: Topology, checkpoint: int | None = None, protocol: type[Proto
     built = Simulation(topology, protocol=protocol)
     targets = targets_of(topology, built.world.domains)
     participants = frozenset(built.building.job.participants)
-    takes_of = tuple(target.takes(built.world) for target in targets)
     stops = tuple(target.stops_job(built.world, participants) for target in targets)
     timeline = Timeline(window.trace)
     seen: dict[frozenset[str], tuple[Foreseen, ...]] = {}
     foreseen: list[tuple[Foreseen, ...] | None] = []
-    for taken, stopping in zip(takes_of, stops, strict=True):
+    for target, stopping in zip(targets, stops, strict=True):
         if not stopping:
             foreseen.append(None)
             continue
-        takes = effect(timeline, taken)
+        takes = effect(timeline, target.takes(built.world))
         if takes not in seen:
             seen[takes] = tuple(foresee(timeline, window, takes))
         foreseen.append(seen[takes])
     late = topology.workload.restart.detect > 0
-    return Plan(topology, window, targets, takes_of, stops, tuple(foreseen), late, protocol)
+    return Plan(topology, window, targets, stops, tuple(foreseen), late, protocol)
 
 
 def tasks_of(made: Plan, *, merge: bool = True) -> dict[tuple[int, int], Task]:
