@@ -20,6 +20,7 @@ from hwsim.converging import adopted_with_neighbours, committed_is_held, generat
 from hwsim.crash_timeline import Replay, Timeline
 from hwsim.outcomes import HANG, WHOLE, Handed
 from hwsim.promises import (
+    channels_logged,
     common_retained,
     cuts_consistent,
     default_strike,
@@ -372,7 +373,7 @@ CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (
     well_formed,
 )
 LOG_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (logs_forced, doubts_resolved)  # of a two-phase commit
-CUT_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (cuts_consistent,)  # of ranks that talk while they save
+CUT_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (cuts_consistent, channels_logged)  # of ranks that talk
 TREE_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (committed_is_held, generations_rise)
 PAIR_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (adopted_with_neighbours,)
 LINK_CHECKERS: tuple[Callable[[Trace], Verdict], ...] = (rounds_agree, tokens_conserved, claims_follow_registers)
@@ -383,7 +384,7 @@ _BY_RULE: Mapping[str, tuple[Callable[[Trace], Verdict], ...]] = {
     "tree_convergence": TREE_CHECKERS,
     "two_phase": LOG_CHECKERS,
 }
-_ASK_TIMELINES = (persisted_before_committed, common_retained, logs_forced)
+_ASK_TIMELINES = (persisted_before_committed, common_retained, logs_forced, channels_logged)
 _ASK_LINKS = (rounds_agree, tokens_conserved, claims_follow_registers)
 
 

@@ -145,9 +145,9 @@ def explore(
     chosen = Format.json if json else format_
     path = examples.find(topology)
     resolved = load(path, changes or [], seed)
-    if mutations:
-        return _mutations(resolved, budget, jobs, chosen)
     cases = load_cases(path, changes or [], seed)
+    if mutations:
+        return _mutations(resolved, cases, budget, jobs, chosen)
     folder = out or output.default_folder(resolved.name, resolved.seed) / "explore"
     with progress() as say, output.staged(folder) as scratch:
         found = explored(resolved, cases, crashes=crashes, budget=budget, jobs=jobs, say=say)
@@ -173,19 +173,22 @@ def _print_found(
         print((markdown if chosen is Format.markdown else text)(result), end="\n\n")
 
 
-def _mutations(topology: Topology, budget: int, jobs: int | None, chosen: Format) -> int:
-    """The table of mutations and what catches each; 1 where one is not caught."""
+def _mutations(
+    topology: Topology, cases: Mapping[str, Topology], budget: int, jobs: int | None, chosen: Format
+) -> int:  # fmt: skip
+    """The table of mutations and what catches each; 1 where one survives that could show."""
     from hwsim.explore.mutants import mutants
     from hwsim.report import exploration
 
     with progress() as say:
-        tried = [one.to_json() for one in mutants(topology, budget=budget, jobs=jobs or os.cpu_count() or 1, say=say)]
+        found = mutants(topology, cases, budget=budget, jobs=jobs or os.cpu_count() or 1, say=say)
+    tried = [one.to_json() for one in found]
     if chosen is Format.json:
         _print_json(tried)
     else:
         told = exploration.mutations_markdown if chosen is Format.markdown else exploration.mutations
         print(told(topology.name, topology.protocol.kind, tried))
-    return 0 if all(one["caught_by"] is not None for one in tried) else 1
+    return 1 if any(one.survived for one in found) else 0
 
 
 @app.command(rich_help_panel=EVERYDAY)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hwsim.crash_timeline import Timeline
@@ -205,6 +205,30 @@ def cuts_consistent(trace: Trace) -> Verdict:
             if problem is not None:
                 return Verdict(name, Value.VIOLATED, f"cut {epoch}: {problem}", (record,))
     return Verdict(name, Value.HOLDS, f"{count} cuts, each consistent, of {tokens * len(ranks)} tokens in all")
+
+
+def channels_logged(trace: Trace, timeline: Timeline | None = None) -> Verdict:
+    """A cut counts only once every rank's log of its channels surely is durable.
+
+    Verifies: every `epoch_committed` of a rule with `channels`, as it is after a power loss of everything.
+    Leaves unverified: what the logs say (see `cuts_consistent`); order within one instant.
+    """
+    name = "channels_logged"
+    logs: Sequence[str] = trace.header.rule_params.get("channels", ())
+    claims: dict[int, list[Record]] = {}
+    for record in trace:
+        if record.event == "epoch_committed":
+            claims.setdefault(record.time_ps, []).append(record)
+    count = 0
+    walk = (timeline or Timeline(trace)).walk(default_strike(trace), -1, trace.header.horizon_ps + 1)
+    for time_ps, replay in walk:
+        for record in claims.get(time_ps, ()):
+            count += 1
+            for log in logs:
+                if min(replay.durable.newest_record((log,))) < (record.epoch or 0):
+                    detail = f"cut {record.epoch} counts at {as_seconds(time_ps)}, and {log} does not hold it"
+                    return Verdict(name, Value.VIOLATED, detail, (record,))
+    return Verdict(name, Value.HOLDS, f"{count} cuts, each after all logs of channels")
 
 
 def _inconsistency(

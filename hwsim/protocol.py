@@ -136,6 +136,7 @@ class Job:
         self.coordinator = coordinator if coordinator is not None else self.nodes[0]
         self.message_delay: Distribution | None = None
         self.generation = 0
+        self.held_up: dict[str, int] = {}  # rank -> how late each of its saves begins (ps)
         self.dead: set[str] = set()  # hosts whose process a crash has ended; asked for members, never walked
         self.resend_ps = 10**12
         self.on_saved: Callable[[Placed, int], None] | None = None
@@ -417,6 +418,7 @@ class Job:
         """Kill every process of the job: nothing that it began goes on."""
         self.generation += 1
         self.dead.clear()
+        self.held_up.clear()
         for operation in list(self._under_way):
             operation.cancel()
         self._under_way.clear()
@@ -433,17 +435,18 @@ class Mutation(NamedTuple):
 
     what: str
     protocol: type[Protocol]
-    needs: str
+    needs: tuple[str, ...]
 
 
 Mutant = TypeVar("Mutant", bound="type[Protocol]")
 
 
-def mutation(of: type[Protocol], name: str, what: str, needs: str = "") -> Callable[[Mutant], Mutant]:
+def mutation(of: type[Protocol], name: str, what: str, *needs: str) -> Callable[[Mutant], Mutant]:
     """Enter a subclass of the protocol *of* as its mutation *name*: one durable step, wait or label left out.
 
     The subclass overrides what it breaks and lies in the protocol's own file; the protocol knows nothing of it.
-    *needs*: without what in a topology the mistake changes nothing, such as a volatile cache for a Flush.
+    *needs*: without what in a topology the mistake changes nothing, such as a volatile cache for a Flush; either
+    a value (`protocol.replace: rename`) or one of those that `hwsim.explore.needs` knows.
     """
 
     def entered(mutant: Mutant) -> Mutant:
@@ -485,6 +488,11 @@ class Protocol:
         self.job = job
         self.params = params
         self.world = job.world
+
+    @classmethod
+    def period(cls, params: Any) -> int:
+        """After how many checkpoints it does the same again; in the last of them it does most."""
+        return 1
 
     def rule_params(self) -> Mapping[str, Any]:
         """Parameters of the recovery rule: plain data."""

@@ -14,7 +14,7 @@ from sweeping import handed_back, unsafe
 
 from hwsim.checkers import check_all
 from hwsim.outcomes import Handed
-from hwsim.promises import cuts_consistent
+from hwsim.promises import channels_logged, cuts_consistent
 from hwsim.simulation import simulate
 from hwsim.topology.spec import Topology
 from hwsim.trace import Record, Trace
@@ -142,3 +142,13 @@ def test_a_rank_that_takes_no_part_is_missed() -> None:
         bad = in_order(trace.header, [row for row in trace if row != gone])
         assert "took no part" in cuts_consistent(bad).detail
     assert dataclasses.replace(cuts_consistent(trace)).value is Value.HOLDS
+
+
+def test_a_cut_that_counts_before_a_log_of_channels_is_durable_is_rejected() -> None:
+    trace = simulate(made(horizon="5s"))
+    assert channels_logged(trace).value is Value.HOLDS
+    late = [row for row in trace if not (row.event == "persisted" and row.part == "channels1" and row.epoch == 3)]
+    verdict = channels_logged(in_order(trace.header, late))
+    assert verdict.value is Value.VIOLATED
+    assert "cut 3 counts" in verdict.detail
+    assert "channels1 does not hold it" in verdict.detail

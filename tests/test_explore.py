@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,23 +9,17 @@ from typing import Any
 
 import builders
 import pytest
-import test_chandy_lamport
-import test_mutations
-import test_two_phase
-import test_two_versions
 import yaml
 
 from hwsim.cli import status_of
 from hwsim.errors import UserError
 from hwsim.explore import asked_of_explore, explore
 from hwsim.explore.execution import BAD, Execution, Resolution, resolutions
-from hwsim.explore.mutants import mutants
 from hwsim.explore.reproducer import read, replay
 from hwsim.explore.search import Plan, plan, search, tasks_of, within
 from hwsim.explore.tally import tally
 from hwsim.explore.targets import targets_of
 from hwsim.outcomes import Handed, Outcome
-from hwsim.protocol import Protocol
 from hwsim.protocols.manifest import Manifest
 from hwsim.simulation import Simulation
 from hwsim.topology import load, load_cases
@@ -328,59 +321,6 @@ def test_the_commands_write_read_and_say_how_it_went(
     assert "takes no checkpoints" in capfd.readouterr().err
     assert status_of(["explore", "async-keep1", "--budget", "2", "--format", "markdown"]) in (0, 1)
     assert "| worst that a crash may come to |" in capfd.readouterr().out
-
-
-# mutations
-
-
-def uneven(protocol: Mapping[str, Any]) -> Topology:
-    """Two ranks on drives that keep what they complete for a second; the second drive is slow."""
-    made = builders.machine(2, 1, size="100MB", protocol=protocol, nvme=HOLDING)
-    slow = builders.device("node1/nvme", "nvme", "node1", **{**HOLDING, "write": "1GB/s", "drain": "500MB/s"})
-    return dataclasses.replace(made, devices={**made.devices, "node1/nvme": slow})
-
-
-def replicated(protocol: Mapping[str, Any]) -> Topology:
-    """A replica over a slow link, and the loss of the drive that holds a first copy."""
-    lost = WhatIfSpec("gone", "media_loss", (("node1/nvme", ("node1/nvme",)),))
-    link = {"rate": "8Gb/s", "delay": "1us"}
-    return builders.machine(2, 1, size="100MB", protocol=protocol, replica=1, link=link, what_if=[lost])
-
-
-def test_every_mutation_of_every_protocol_is_caught_somewhere() -> None:
-    trials = [
-        uneven({"kind": "manifest"}),
-        replicated({"kind": "manifest"}),
-        uneven({"kind": "in_place"}),
-        uneven({"kind": "in_place", "replace": "rename"}),
-        test_two_phase.made(horizon="6s"),
-        test_chandy_lamport.made(horizon="6s"),
-        test_two_versions.made(faults=False, horizon="6s"),
-    ]
-    caught: dict[tuple[str, str], str | None] = {}
-    for made in trials:
-        for mutant in mutants(made, budget=1):
-            key = (made.protocol.kind, mutant.name)
-            caught[key] = caught.get(key) or mutant.catcher
-    assert {key for key, by in caught.items() if by is None} <= set(test_mutations.WORLDS)  # the sweep catches those
-    tried = {kind for kind, _ in caught}
-    assert caught.keys() == {(kind, name) for kind in tried for name in Protocol.registry[kind].MUTATIONS}
-
-
-def test_a_mutation_that_changes_nothing_is_not_caught_and_says_what_it_needs() -> None:
-    """Negative control: without a volatile cache a dropped Flush is no mistake."""
-    protected = {**builders.NVME, "plp": True}
-    made = builders.machine(1, 1, size="100MB", nvme=protected, protocol={"kind": "in_place", "replace": "rename"})
-    by_name = {mutant.name: mutant for mutant in mutants(made, budget=4)}
-    assert by_name["not_flushed"].catcher is None
-    assert "volatile cache" in by_name["not_flushed"].needs
-    assert by_name["renamed_before_sync"].catcher is not None
-
-
-def test_the_table_of_mutations_tells_by_its_status_whether_all_are_caught(capfd: pytest.CaptureFixture[str]) -> None:
-    assert status_of(["explore", "abstract-uniform", "--mutations", "--budget", "2", "--json"]) == 1
-    told = json.loads(capfd.readouterr().out)
-    assert {one["mutation"] for one in told} == set(Protocol.registry["in_place"].MUTATIONS)
 
 
 # what ships

@@ -9,6 +9,7 @@ from pathlib import Path
 from hwsim import examples
 from hwsim.answers import answer
 from hwsim.explore import explore
+from hwsim.explore.mutants import mutants
 from hwsim.report import comparison as side_by_side
 from hwsim.report import exploration
 from hwsim.report.summary import text
@@ -36,6 +37,15 @@ def test_exploring_the_quick_start_prints_what_the_readme_shows() -> None:
     printed = exploration.text(found.result).splitlines()
     assert len(lines) == 4
     assert all(line in printed for line in lines), printed
+
+
+def test_trying_mutations_prints_what_the_readme_shows() -> None:
+    section = README.partition("## Would a mistake be noticed?")[2].partition("\n## ")[0]
+    shown = section.partition("It prints:\n\n")[2].partition("\nA mutation that lacks")[0]
+    topology = load(examples.find("cheap-drives"))
+    tried = [one.to_json() for one in mutants(topology)]
+    printed = exploration.mutations(topology.name, topology.protocol.kind, tried)
+    assert printed.startswith(textwrap.dedent(shown).strip()), printed
 
 
 def test_comparing_protocols_prints_what_the_readme_shows() -> None:

@@ -14,7 +14,7 @@ A number says until when a line is busy and one callback ends a frame, as on oth
 a dark sender or receiver, frames fare as there: what is on the line or queued when it goes down is
 lost; what had left a sender before it died arrives; a dark receiver gets nothing.
 
-Counts: sent + duplicate + garbage + replay = delivered + dropped + under way.  `sent` counts every frame
+Counts: sent + duplicate + garbage + replay + repeated = delivered + dropped + under way.  `sent` counts every frame
 that was given to the wire, also while it is down: it is what a script counts.
 
 Source: IEEE Std 802.3-2022, sections 3.1.1 and 4.4.2 (preamble, gap).
@@ -115,6 +115,16 @@ class Wire:
         """The frames on the line: time until each arrives (ps), what the wire did to it, its octets."""
         now: int = self.channel.env.now  # type: ignore[assignment]
         return tuple((at - now, note, octets) for at, _, octets, note in self._under_way)
+
+    def lose_last(self) -> None:
+        """Let the frame that was put on the line last never arrive."""
+        self._under_way.pop()
+        self._drop("struck")
+
+    def repeat(self, octets: bytes) -> None:
+        """Carry a frame once more, behind what is on the line."""
+        self._launch(octets, "repeated")
+        self._count("repeated")
 
     # faults
 

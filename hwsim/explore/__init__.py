@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hwsim.errors import UserError
 from hwsim.explore.search import BUDGET
 
 if TYPE_CHECKING:
@@ -55,20 +54,17 @@ def explore(
 ) -> Exploration:
     """Explore *topology*, and each of its *cases* that expects something of it.
 
-    *crashes*: 1, or 2 for a second crash at every event from the first one until the job works again.
+    *crashes*: 1, or 2 for a second crash at every event from the first one until a checkpoint is acknowledged again.
     *budget*: live executions at most.  *jobs*: processes, as many as there are cores by default.
     """
     from hwsim.explore.minimise import minimise
     from hwsim.explore.search import plan, search
     from hwsim.explore.tally import tally
+    from hwsim.explore.window import require_checkpoints
     from hwsim.metrics import hwsim_version
     from hwsim.topology import expectations
 
-    if topology.protocol is None:
-        raise UserError(
-            f"{topology.name}: its workload takes no checkpoints, so there are none to crash; "
-            "`hwsim link check` explores a bilateral link"
-        )
+    require_checkpoints(topology)
     began = time.perf_counter()
     say(f"{topology.name}: foreseeing every crash", None)
     made = plan(topology)

@@ -31,6 +31,7 @@ from hwsim.verdicts import Value
 from hwsim.workloads import JobWorkload
 
 if TYPE_CHECKING:
+    from hwsim.explore.disturbances import Disturbance, Disturber
     from hwsim.explore.targets import Target
     from hwsim.protocol import Protocol
     from hwsim.topology.spec import Topology
@@ -181,6 +182,7 @@ class Execution:
         self._newest_at_strike = 0
         self._recovered = 0
         self._resumed = False
+        self._runs = True  # no crash has stopped it from which it did not recover
         self._rode = False
         self._works = False
         self._slack = Slack()
@@ -248,13 +250,21 @@ class Execution:
         self._unsettled.update(open_)
         self._picked.update(zip(open_, resolution.picks[before:], strict=True))
         if target.stops_job(world, frozenset(self.simulation.building.job.participants)):
-            self._newest_at_strike, self._recovered, self._rode = self._begun, 0, False
+            self._newest_at_strike, self._recovered, self._rode, self._runs = self._begun, 0, False, False
         else:
             self._rode = self._rode or not self.struck
         self._works = False
         time_ps = int(self.env.now)
         picks = tuple(resolution.picks[before:])
         self.struck.append(Struck(self.steps, time_ps, target.kind, target.label, target.devices, picks))
+
+    def disturb(self, disturbance: Disturbance, disturber: Disturber) -> None:
+        """Let something else than a crash happen now: whatever checkpoint begins after it must be acknowledged."""
+        disturber.strike(disturbance)
+        self._hear()
+        self._newest_at_strike, self._rode, self._works = self._begun, False, False
+        kind, label = disturbance
+        self.struck.append(Struck(self.steps, int(self.env.now), kind, label, (), ()))
 
     def _possible(self, takes: frozenset[str]) -> dict[tuple[str, str], Contents]:
         """What a reader may find of every entry that the strike settles."""
@@ -338,11 +348,12 @@ class Execution:
                 self._begun = max(self._begun, epoch)
             elif event == "epoch_committed" and epoch is not None:
                 self._acknowledged = max(self._acknowledged, epoch)
-                if self.struck and (self._rode or (self._recovered and epoch > self._newest_at_strike)):
+                if self.struck and (self._rode or (self._runs and epoch > self._newest_at_strike)):
                     self._works = True
             elif event == "recovered" and row[10] != HANG:  # who hangs is where it was, and will ask again
                 self._acknowledged = epoch or 0
                 self._recovered += 1
+                self._runs = True
             elif event == "job_resumed":
                 self._resumed = True
         self._seen = len(rows)

@@ -195,7 +195,7 @@ def _coverage(made: Plan, found: Found, told: Mapping[str, Any], crashes: int) -
         pairs = told["pairs"]
         whole = pairs["executed"] == pairs["of"]
         of = "all" if whole else f"{pairs['executed']:,} of"
-        said += f"; {of} {pairs['of']:,} second strikes executed"
+        said += f"; {of} {pairs['of']:,} second strikes executed, until a checkpoint is acknowledged again"
     exhaustive = not told["left_out"] and not live["left_out"]
     if exhaustive and (crashes == 1 or told["pairs"]["executed"] == told["pairs"]["of"]):
         said = f"exhaustive: {said}"

@@ -12,19 +12,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from hwsim.errors import UserError
 from hwsim.explore.state import plain
 from hwsim.explore.touched import Stretch, UnderWay, Watch
 from hwsim.faults import Fault
+from hwsim.protocol import Protocol
 from hwsim.simulation import Simulation
 from hwsim.trace import Record, Trace
 
 if TYPE_CHECKING:
     import simpy
 
-    from hwsim.protocol import Protocol
     from hwsim.topology.spec import Topology
 
 STEADY = 3  # checkpoint that is looked at, unless more than one before it are kept
+_LONGEST_PERIOD = 20  # checkpoints that are run to see all that a protocol does
 _LONGEST = 40  # intervals that a checkpoint may take until it counts as one that never ends
 
 
@@ -56,9 +58,21 @@ class Window:
     until_ps: int = 0  # when the next checkpoint begins; 0: never
 
 
+def require_checkpoints(topology: Topology) -> None:
+    """Raise UserError where there is nothing to explore."""
+    if topology.protocol is None:
+        raise UserError(
+            f"{topology.name}: its workload takes no checkpoints, so there are none to crash; "
+            "`hwsim link check` explores a bilateral link"
+        )
+
+
 def steady_checkpoint(topology: Topology) -> int:
-    """The number of the checkpoint to look at."""
-    return max(STEADY, min(getattr(topology.protocol, "keep", 1), 8) + 1)
+    """The number of the checkpoint to look at; where not all are alike, the second of those in which most is done."""
+    kind = Protocol.registry[topology.protocol.kind]
+    earliest = max(STEADY, min(getattr(topology.protocol, "keep", 1), 8) + 1)
+    period = min(kind.period(topology.protocol), _LONGEST_PERIOD)
+    return earliest if period == 1 else period * max(2, -(-earliest // period))
 
 
 def quiet(topology: Topology) -> Topology:

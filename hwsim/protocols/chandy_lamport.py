@@ -112,7 +112,8 @@ class ChandyLamport(Protocol, kind="chandy_lamport"):
         self._talk()
 
     def rule_params(self) -> Mapping[str, Any]:
-        return {"record": CUT, "tokens": self.params.tokens}
+        channels = [log.name for log in self._channels.values()]
+        return {"record": CUT, "tokens": self.params.tokens, "channels": channels}
 
     def records(self) -> Iterable[Part]:
         return [log.part for log in (self._record, *self._channels.values())]
@@ -258,10 +259,13 @@ class ChandyLamport(Protocol, kind="chandy_lamport"):
         if done is None or message.sender in done:
             return
         done.add(message.sender)
-        if len(done) == len(self._ranks):
+        if len(done) == self._wanted():
             self._record.append(
                 message.epoch, partial(self._counts, message.epoch), partial(self._fails, message.epoch)
             )
+
+    def _wanted(self) -> int:
+        return len(self._ranks)
 
     def _counts(self, epoch: int) -> None:
         if self._done.pop(epoch, None) is None:
@@ -336,9 +340,27 @@ class _DoneBeforeFlush(ChandyLamport):
         self.job.saved(placed, epoch)
 
 
+@mutation(ChandyLamport, "channels_unforced", "a rank tells the coordinator before its channels' log is durable",
+          "a log that takes time to write")  # fmt: skip
+class _ChannelsUnforced(ChandyLamport):
+    def _log_channels(self, rank: _Rank, epoch: int) -> None:
+        self._channels[rank.node.name].append(epoch, _nothing, partial(self._fails, epoch))
+        self._durable(rank.node, epoch)
+
+
+@mutation(ChandyLamport, "wait_skipped", "a cut counts once all ranks but one have their part of it", "several ranks")
+class _WaitSkipped(ChandyLamport):
+    def _wanted(self) -> int:
+        return len(self._ranks) - 1
+
+
 @mutation(ChandyLamport, "record_unforced", "a cut counts before its record is durable")
 class _RecordUnforced(ChandyLamport):
     def _told(self, message: Message) -> None:
         super()._told(message)
         if len(self._done.get(message.epoch, ())) == len(self._ranks):
             self._counts(message.epoch)
+
+
+def _nothing() -> None:
+    """Nobody waits."""

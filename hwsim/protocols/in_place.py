@@ -124,7 +124,7 @@ class InPlace(Protocol, kind="in_place"):
 
 
 @mutation(InPlace, "not_flushed", "a save returns before it is flushed",
-          "a volatile cache without capacitors, or a page cache")  # fmt: skip
+          "a volatile cache that keeps what it completed")  # fmt: skip
 class _NotFlushed(InPlace):
     def __init__(self, job: Job, params: Any) -> None:
         super().__init__(job, params)
@@ -146,7 +146,7 @@ class _RanksNotAwaited(InPlace):
 
 
 @mutation(InPlace, "renamed_before_sync", "a new file takes the name of the old one before it is synced",
-          "replace: rename")  # fmt: skip
+          "protocol.replace: rename")  # fmt: skip
 class _RenamedBeforeSync(InPlace):
     def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
         super().save(placed, epoch, from_host=from_host)

@@ -298,10 +298,13 @@ class Manifest(Protocol, kind="manifest"):
 
 # mutations: each leaves one step, wait or label out
 
-_CACHE = "a volatile cache without capacitors, or a page cache"
+_AFTER_SHARDS = "protocol.publish: after_shards"
+_COPIES = "several copies of the record"
+_LOSS = "a what-if that loses media"
 
 
-@mutation(Manifest, "shards_not_flushed", "a rank tells the coordinator before its shard is flushed", _CACHE)
+@mutation(Manifest, "shards_not_flushed", "a rank tells the coordinator before its shard is flushed",
+          "a volatile cache that keeps what it completed", _AFTER_SHARDS)  # fmt: skip
 class _ShardsNotFlushed(Manifest):
     def __init__(self, job: Job, params: Any) -> None:
         super().__init__(job, params)
@@ -314,7 +317,8 @@ class _UnflushedRecord(Record):
         job.forgo_flushes(self._placed, self._name)
 
 
-@mutation(Manifest, "record_not_flushed", "the checkpoint is acknowledged before its record is flushed", _CACHE)
+@mutation(Manifest, "record_not_flushed", "the checkpoint is acknowledged before its record is flushed",
+          "a volatile cache under the record")  # fmt: skip
 class _RecordNotFlushed(Manifest):
     def _make_copy(self, copy: int, to: str | None) -> Record:
         return _UnflushedRecord(self.job, self.params, self._saver, copy, to)
@@ -334,7 +338,7 @@ class _AcknowledgedBeforeRecord(Manifest):
 
 
 @mutation(Manifest, "barrier_skipped", "the record is written when the first rank has told the coordinator",
-          "several ranks, and publish: after_shards")  # fmt: skip
+          "several ranks", _AFTER_SHARDS)  # fmt: skip
 class _BarrierSkipped(Manifest):
     def _acknowledged(self, message: Message) -> None:
         acks = self._acks.get(message.epoch)
@@ -344,7 +348,7 @@ class _BarrierSkipped(Manifest):
 
 
 @mutation(Manifest, "copies_not_awaited", "a rank tells the coordinator after the first of its copies",
-          "several copies, and a loss of the first one's media")  # fmt: skip
+          "several copies of a shard", _LOSS)  # fmt: skip
 class _CopiesNotAwaited(Manifest):
     def _saved(self, placed: Placed, epoch: int) -> None:
         if placed is placed.node.parts[0]:
@@ -354,7 +358,8 @@ class _CopiesNotAwaited(Manifest):
             self.job.saved(placed, epoch)
 
 
-@mutation(Manifest, "ack_before_flush", "a rank tells the coordinator of its shard as it begins to write it")
+@mutation(Manifest, "ack_before_flush", "a rank tells the coordinator of its shard as it begins to write it",
+          _AFTER_SHARDS)  # fmt: skip
 class _AckBeforeFlush(Manifest):
     def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
         super().save(placed, epoch, from_host=from_host)
@@ -362,14 +367,16 @@ class _AckBeforeFlush(Manifest):
             self.job.send("saved", epoch, placed.node, self.job.coordinator, self._acknowledged)
 
 
-@mutation(Manifest, "pruned_too_early", "every older checkpoint is deleted as a new one begins")
+@mutation(Manifest, "pruned_too_early", "every older checkpoint is deleted as a new one begins",
+          "a checkpoint kept while the next one is written")  # fmt: skip
 class _PrunedTooEarly(Manifest):
     def begin(self, epoch: int) -> None:
         super().begin(epoch)
         self._prune(0)
 
 
-@mutation(Manifest, "label_ignored", "shards are written under one name, whatever checkpoint they are of")
+@mutation(Manifest, "label_ignored", "shards are written under one name, whatever checkpoint they are of",
+          "protocol.slots: fresh")  # fmt: skip
 class _LabelIgnored(Manifest):
     def __init__(self, job: Job, params: Any) -> None:
         super().__init__(job, params)
@@ -379,20 +386,22 @@ class _LabelIgnored(Manifest):
         return {**super().rule_params(), "slots": "in_place"}
 
 
-@mutation(Manifest, "stale_ack_counted", "the coordinator counts acknowledgements without a look at their checkpoint")
+@mutation(Manifest, "stale_ack_counted", "the coordinator counts acknowledgements without a look at their checkpoint",
+          "several ranks", "several checkpoints in flight", _AFTER_SHARDS)  # fmt: skip
 class _StaleAckCounted(Manifest):
     def _acknowledged(self, message: Message) -> None:
         super()._acknowledged(message._replace(epoch=max(self._acks, default=message.epoch)))
 
 
-@mutation(Manifest, "one_copy", "a checkpoint counts once the first copy of its record is durable")
+@mutation(Manifest, "one_copy", "a checkpoint counts once the first copy of its record is durable", _COPIES, _LOSS)
 class _OneCopy(Manifest):
     def __init__(self, job: Job, params: Any) -> None:
         super().__init__(job, params)
         self._record.wait_for_one()
 
 
-@mutation(Manifest, "read_first", "a reader believes the first copy of the record that is there")
+@mutation(Manifest, "read_first", "a reader believes the first copy of the record that is there",
+          _COPIES, "protocol.manifest.wait_for: majority")  # fmt: skip
 class _ReadFirst(Manifest):
     def rule_params(self) -> Mapping[str, Any]:
         return {**super().rule_params(), "copies": "first"}

@@ -71,6 +71,10 @@ class MemoryReplicas(Protocol, kind="memory_replicas"):
         self._held: int | None = None  # the newest that counts
         self._stored: list[int] = []  # those that are complete in storage and kept, oldest first
 
+    @classmethod
+    def period(cls, params: Any) -> int:
+        return int(params.store_every)
+
     def _in_memory(self, placed: Placed) -> bool:
         return placed.into in _MEMORY
 
@@ -144,11 +148,14 @@ class MemoryReplicas(Protocol, kind="memory_replicas"):
         if stores is None:
             return
         stores.add(message.sender)
-        if len(stores) == len(self.job.nodes):
+        if len(stores) == self._wanted_stores():
             del self._stores[message.epoch]
             self._stored.append(message.epoch)
             while len(self._stored) > self.params.keep:
                 self._erase(self._copies(self.job.parts, False), self._stored.pop(0))
+
+    def _wanted_stores(self) -> int:
+        return len(self.job.nodes)
 
     def _give_up(self, errno: str, message: Message) -> None:
         if self._acks.pop(message.epoch, None) is None:
@@ -211,13 +218,14 @@ def _saved_again(placed: Placed, epoch: int) -> None:
     """The copy is there again; nobody was told that it was gone."""
 
 
-@mutation(MemoryReplicas, "wait_skipped", "a checkpoint counts when all ranks but one hold it")
+@mutation(MemoryReplicas, "wait_skipped", "a checkpoint counts when all ranks but one hold it", "several ranks")
 class _WaitSkipped(MemoryReplicas):
     def _wanted_acks(self) -> int:
         return len(self.job.nodes) - 1
 
 
-@mutation(MemoryReplicas, "acknowledged_early", "a rank says that it holds a checkpoint when its first copy is there")
+@mutation(MemoryReplicas, "acknowledged_early", "a rank says that it holds a checkpoint when its first copy is there",
+          "several copies in memory")  # fmt: skip
 class _AcknowledgedEarly(MemoryReplicas):
     def _saved(self, placed: Placed, epoch: int) -> None:
         key = placed.node.name, epoch, True
@@ -235,13 +243,37 @@ class _DroppedEarly(MemoryReplicas):
             self._drop(self._held)
 
 
-@mutation(MemoryReplicas, "replicas_not_restored", "a recovery leaves lost copies lost")
+@mutation(MemoryReplicas, "replicas_not_restored", "a recovery leaves lost copies lost", "several copies in memory")
 class _ReplicasNotRestored(MemoryReplicas):
     def _replicate(self, placed: Placed, epoch: int) -> None:
         pass
 
 
-@mutation(MemoryReplicas, "stored_one_dropped", "a stored checkpoint is dropped before the next one is in storage")
+@mutation(MemoryReplicas, "stores_not_awaited", "a checkpoint counts as stored when the first rank has stored it",
+          "several ranks", "copies in storage")  # fmt: skip
+class _StoresNotAwaited(MemoryReplicas):
+    def _wanted_stores(self) -> int:
+        return 1
+
+
+@mutation(MemoryReplicas, "stored_early", "a rank says that it has stored a checkpoint as it begins to",
+          "copies in storage")  # fmt: skip
+class _StoredEarly(MemoryReplicas):
+    def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
+        super().save(placed, epoch, from_host=from_host)
+        if not self._in_memory(placed) and epoch in self._stores:
+            self.job.send("stored", epoch, placed.node, self.job.coordinator, self._heard_of_storage)
+
+
+@mutation(MemoryReplicas, "stale_ack_counted", "the coordinator counts who holds one without a look at which it is",
+          "several ranks", "several checkpoints in flight")  # fmt: skip
+class _StaleAckCounted(MemoryReplicas):
+    def _acknowledged(self, message: Message) -> None:
+        super()._acknowledged(message._replace(epoch=max(self._acks, default=message.epoch)))
+
+
+@mutation(MemoryReplicas, "stored_one_dropped", "a stored checkpoint is dropped before the next one is in storage",
+          "copies in storage")  # fmt: skip
 class _StoredOneDropped(MemoryReplicas):
     def begin(self, epoch: int) -> None:
         super().begin(epoch)

@@ -447,12 +447,13 @@ class Member:
                     protocol.committed(self.domain.committed)
             elif tec.subtree_holds(self.domain, protocol.rules) is not None:
                 protocol.root_has_heard_all()
-        self._tell()
+        self.tell()
         if self.domain.mode is Mode.RUN:
             protocol.known(self, self.domain.committed)
         self._write_what_may_be()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Say to the neighbours what they have not been told yet."""
         if self.parent is not None:
             frame = self.protocol.up(self)
             if frame != self._said[self.parent]:
@@ -522,18 +523,17 @@ def _word(frame: Frame, upward: bool, *, fresh: bool) -> str:
 
 
 @mutation(TreeConvergence, "label_ignored", "a recovery compares numbers, whatever generation a version is of",
-          "a second crash, of a domain that has not heard where the others went on: links that take long")  # fmt: skip
+          "a first checkpoint after a recovery sooner than a frame is said again")  # fmt: skip
 class _LabelIgnored(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"labels": False}
 
 
-@mutation(TreeConvergence, "generation_ignored", "frames of an older generation are acted on",
-          "a frame that comes again later, out of its order: a scripted replay")  # fmt: skip
+@mutation(TreeConvergence, "generation_ignored", "frames of an older generation are acted on", "several ranks")
 class _GenerationIgnored(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"generations_in_frames": False}
 
 
-@mutation(TreeConvergence, "generation_volatile", "a crash takes the generation", "two crashes of one domain")
+@mutation(TreeConvergence, "generation_volatile", "a crash takes the generation", "several ranks")
 class _GenerationVolatile(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"durable_generation": False}
 
@@ -543,14 +543,28 @@ class _OneSlot(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"kept": 1}
 
 
+@mutation(TreeConvergence, "told_before_flush", "a domain reports a checkpoint as it begins to write it")
+class _ToldBeforeFlush(TreeConvergence):
+    def save(self, placed: Placed, epoch: int, *, from_host: bool = False) -> None:
+        super().save(placed, epoch, from_host=from_host)
+        self._member_of[id(placed)].tell()
+
+    def up(self, member: Member) -> Frame:
+        frame = super().up(member)
+        if frame.mode is not Mode.RUN or not member.left or not self.may_prepare(member):
+            return frame
+        children = [report.epoch for report in member.domain.reports if report is not None]
+        return frame._replace(epoch=min([member.domain.durable.newest + 1, *children]))
+
+
 @mutation(TreeConvergence, "wait_skipped", "a domain goes on before it knows that its last version is committed",
-          "in_flight of more than one, and a domain that lags by so much")  # fmt: skip
+          "several ranks", "several checkpoints in flight")  # fmt: skip
 class _WaitSkipped(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"waits_for_commit": False}
 
 
 @mutation(TreeConvergence, "report_confused", "a report of what is held counts as one of how far a subtree is",
-          "a report said again while its answer is under way: resend shorter than the way there and back")  # fmt: skip
+          "several ranks")  # fmt: skip
 class _ReportConfused(TreeConvergence):
     switched_off: ClassVar[Mapping[str, Any]] = {"modes_apart": False}
 

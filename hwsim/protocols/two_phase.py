@@ -299,23 +299,28 @@ class _DecisionUnforced(TwoPhase):
         self._decided(epoch)
 
 
-@mutation(TwoPhase, "committed_unforced", "a rank acknowledges a decision that its log does not hold")
+@mutation(TwoPhase, "committed_unforced", "a rank acknowledges a decision that its log does not hold",
+          "a what-if that loses media")  # fmt: skip
 class _CommittedUnforced(TwoPhase):
     def _commit(self, node: Node, message: Message) -> None:
         self._acknowledge(node, message.epoch)
 
 
-@mutation(TwoPhase, "wait_skipped", "the coordinator decides when all ranks but one have voted")
+@mutation(TwoPhase, "wait_skipped", "the coordinator decides when all ranks but one have voted", "several ranks")
 class _WaitSkipped(TwoPhase):
     def _enough(self, votes: set[str]) -> bool:
         return len(votes) == len(self.job.nodes) - 1
 
 
-@mutation(TwoPhase, "stale_vote_counted", "the coordinator counts votes without a look at their checkpoint")
+@mutation(TwoPhase, "stale_vote_counted", "the coordinator counts votes without a look at their checkpoint",
+          "several ranks")  # fmt: skip
 class _StaleVoteCounted(TwoPhase):
     def __init__(self, job: Job, params: Any) -> None:
         super().__init__(job, params)
         self._yeses = 0
+
+    def kept(self) -> object:
+        return super().kept(), self._yeses
 
     def _voted(self, message: Message) -> None:
         self._yeses += 1

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hwsim.protocol import Placed
 
 _SLOTS = ("0", "1")
+_STEPS = "workload.numbers: steps"
 
 
 class TwoVersionsParams(CoordinatedParams):
@@ -173,13 +174,15 @@ class TwoVersions(Protocol, kind="two_versions"):
                     self.world.holdings.erase(placed.device, placed.name, slot)
 
 
-@mutation(TwoVersions, "label_ignored", "a recovery compares numbers, whatever the files' labels say")
+@mutation(TwoVersions, "label_ignored", "a recovery compares numbers, whatever the files' labels say",
+          "several ranks", "protocol.labels: attempt", "protocol.discard: false", _STEPS)  # fmt: skip
 class _LabelIgnored(TwoVersions):
     def rule_params(self) -> Mapping[str, Any]:
         return {"labels": "number"}
 
 
-@mutation(TwoVersions, "discard_skipped", "a recovery leaves what is newer than what it hands back")
+@mutation(TwoVersions, "discard_skipped", "a recovery leaves what is newer than what it hands back",
+          "several ranks", "protocol.labels: number", "protocol.discard: true", _STEPS)  # fmt: skip
 class _DiscardSkipped(TwoVersions):
     def _discard(self, found: Mapping[Placed, Mapping[str, Contents]], recovered: int) -> None:
         pass
@@ -191,7 +194,8 @@ class _OneSlot(TwoVersions):
         return self._newest_in
 
 
-@mutation(TwoVersions, "wait_skipped", "the next checkpoint begins when the first rank has saved this one")
+@mutation(TwoVersions, "wait_skipped", "the next checkpoint begins when the first rank has saved this one",
+          "several ranks")  # fmt: skip
 class _WaitSkipped(TwoVersions):
     def _saved(self, placed: Placed, epoch: int) -> None:
         if self._left[epoch] == len(self.job.parts):

@@ -79,27 +79,43 @@ def verdict(told: Result) -> tuple[str, str]:
 
 def mutations(topology: str, protocol: str, tried: Sequence[Mapping[str, Any]]) -> str:
     """The table of mutations and what caught each."""
-    caught = sum(one["caught_by"] is not None for one in tried)
-    lines = [f"{topology}: {caught} of {len(tried)} mutations of {protocol} are caught", ""]
+    lines = [*wrapped(_counted(topology, protocol, tried)), ""]
     for one in tried:
         lines += [f"{one['mutation']}"]
         lines += wrapped(one["what"], "    ", "    ")
-        if one["caught_by"] is not None:
-            lines += wrapped(f"caught by {one['caught_by']}", "    ", "      ")
-        else:
-            needs = f"; it can only show with {one['needs']}" if one["needs"] else ""
-            lines += wrapped(f"NOT CAUGHT on this topology{needs}", "  ! ", "      ")
+        lines += wrapped(_fate(one), "  ! " if one["survived"] else "    ", "      ")
     return "\n".join(lines)
+
+
+def _counted(topology: str, protocol: str, tried: Sequence[Mapping[str, Any]]) -> str:
+    caught = sum(one["caught_by"] is not None for one in tried)
+    survived = sum(one["survived"] for one in tried)
+    said = f"{topology}: {caught} of {len(tried)} mutations of {protocol} are caught"
+    if survived:
+        said += f", {survived} SURVIVED"
+    if caught + survived < len(tried):
+        said += f"; {len(tried) - caught - survived} cannot show on this topology"
+    return said
+
+
+def _fate(one: Mapping[str, Any]) -> str:
+    """What came of a mutation, in words."""
+    if one["caught_by"] is not None:
+        after = f" (found in run {one['executed']:,})" if one["executed"] else ""
+        return f"caught by {one['caught_by']}{after}"
+    if one["survived"]:
+        of = "which are all" if one["exhaustive"] else "as many as --budget allows"
+        return f"SURVIVED: nothing new in {one['executed']:,} runs with one strike or two in them, {of}"
+    return f"cannot show here, for want of: {'; '.join(one['lacks'])}"
 
 
 def mutations_markdown(topology: str, protocol: str, tried: Sequence[Mapping[str, Any]]) -> str:
     """The same as a Markdown table."""
     lines = [f"## {escaped(topology)}: mutations of {protocol}", ""]
-    lines += ["| mutation | what | caught by |", "| :-- | :-- | :-- |"]
+    lines += [_counted(topology, protocol, tried), "", "| mutation | what | what came of it |", "| :-- | :-- | :-- |"]
     for one in tried:
-        caught = one["caught_by"]
-        by = escaped(caught) if caught is not None else f"**not caught** (needs {one['needs'] or '?'})"
-        lines.append(f"| {escaped(one['mutation'])} | {escaped(one['what'])} | {by} |")
+        fate = f"**{escaped(_fate(one))}**" if one["survived"] else escaped(_fate(one))
+        lines.append(f"| {escaped(one['mutation'])} | {escaped(one['what'])} | {fate} |")
     return "\n".join(lines)
 
 

@@ -225,12 +225,20 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
         self.world.record("checkpoint_begun", "job", epoch=epoch, detail=None if number == epoch else str(number))
 
     def _save_all(self, epoch: int, *, from_host: bool) -> None:
-        lead, save = self._lead_ps, self.protocol.save
+        lead, save = self._lead_ps, self._save_late if self.job.held_up else self.protocol.save
         for placed in self.job.parts:
             if placed.lead_ps == lead:
                 save(placed, epoch, from_host=from_host)
             else:
                 self.job.later(lead - placed.lead_ps, partial(save, placed, epoch, from_host=from_host))
+
+    def _save_late(self, placed: Placed, epoch: int, *, from_host: bool) -> None:
+        """Save a part; that of a rank that is held up begins as much later."""
+        late = self.job.held_up.get(placed.node.name)
+        if late is None:
+            self.protocol.save(placed, epoch, from_host=from_host)
+        else:
+            self.job.later(late, partial(self.protocol.save, placed, epoch, from_host=from_host))
 
     def _snapshot(self, epoch: int) -> simpy.Event:
         """Copy every rank's state to its host; a rank's saves begin as its own copy ends."""
@@ -240,7 +248,7 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
         def taken(node: Node) -> None:
             nonlocal left
             for placed in node.parts:
-                self.protocol.save(placed, epoch, from_host=True)
+                self._save_late(placed, epoch, from_host=True)
             left -= 1
             if not left:
                 self.world.record("snapshot_taken", "job", epoch=epoch)
@@ -282,10 +290,10 @@ class Checkpoint(JobWorkload, kind="checkpoint"):
                 self.protocol.begin(epoch)
             placed, pipes = rank.placed, rank.placed.node.snapshot_pipes
             if params.mode == "async" and pipes and placed.snapshots:
-                save = partial(self.protocol.save, placed, epoch, from_host=True)
+                save = partial(self._save_late, placed, epoch, from_host=True)
                 self.job.track(self.world.flows.start(pipes, placed.size_bytes), placed.node.uses, save)
             else:
-                self.protocol.save(placed, epoch, from_host=params.mode == "async")
+                self._save_late(placed, epoch, from_host=params.mode == "async")
 
         def due(rank: _FreeRank) -> None:
             if rank.in_flight < limit:
