@@ -69,6 +69,11 @@ def explore(
             f"{topology.name}: its workload takes no checkpoints, so there are none to crash; "
             "`hwsim link check` explores a bilateral link"
         )
+    if any(not link.routed and link.params.in_icarus for link in topology.links):
+        raise UserError(
+            f"{topology.name}: explore copies a run that is under way, which Icarus cannot; "
+            "write simulator: verilator or model: model"
+        )
     began = time.perf_counter()
     say(f"{topology.name}: foreseeing every crash", None)
     made = plan(topology)
