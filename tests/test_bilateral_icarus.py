@@ -51,7 +51,7 @@ seed: {seed}
 devices: {{cell: {{kind: nic, count: {count}, nv: {{write: {write}, word: 128B}}, reset_time: {reset}}}}}
 links:
   - {{from: "cell*", spread: line, kind: bilateral, model: rtl, simulator: {simulator}, rate: 10Gb/s, delay: {delay},
-     beacon: 5us, retransmit: 3us, {faults}}}
+     rx_depth: {depth}, beacon: 5us, retransmit: 3us, {faults}}}
 workload: {{kind: transfers, rounds: 300, offer: both, tokens: 3, reject: 0.1, busy: 0.1, cancel: 0.1, {habits}}}
 faults:
   - {{kind: power_loss, target: "cell*", mtbf: 20us, restore_after: {dark}}}
@@ -63,6 +63,7 @@ STORMS: Mapping[str, Mapping[str, Any]] = {
     "spoilt": {"faults": SPOILT, "delay": "1us", "dark": "5us", "habits": "answer: swap, consume: 500ns"},
     "short": {"delay": "64ns", "dark": "3ns", "reset": "1ns", "write": "64ns", "count": 3, "horizon": "40us"},
     "lock-step": {"delay": "0ns", "dark": "6400ps", "reset": "6400ps", "write": "10ns", "habits": "pause: 1us"},
+    "waiting": {"depth": 2, "write": "1us", "delay": "640ns", "faults": "loss: 0.1, duplicate: 0.1, replay: 0.1"},
     "long frames": {
         "faults": "script: [{nth: 2, do: extend, octets: 300}, {nth: 3, do: garbage, octets: 9000}, "
         "{nth: 4, do: garbage, octets: 6}, {nth: 5, way: reverse, do: duplicate}]",
@@ -70,7 +71,7 @@ STORMS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 USUAL = {
     "horizon": "60us", "count": 2, "write": "200ns", "reset": "2us", "delay": "1us", "faults": "loss: 0.1",
-    "habits": "consume: 64ns", "dark": "5us",
+    "habits": "consume: 64ns", "dark": "5us", "depth": 0,
 }  # fmt: skip
 
 
