@@ -12,9 +12,10 @@ from bilateral_bench import US, Bench
 from test_bilateral_links import LINK, PLAIN, written
 
 from hwsim import answers
-from hwsim.bilateral import rtl, verilated
+from hwsim.bilateral import verilated
 from hwsim.bilateral.endpoint import Application, Endpoint
 from hwsim.bilateral.judged import judge
+from hwsim.bilateral.verilated import optimistic
 from hwsim.cli import status_of
 from hwsim.errors import ToolMissing
 from hwsim.report import links
@@ -94,7 +95,7 @@ def test_equal_seeds_give_equal_traces_and_skipping_changes_nothing(
 
     one, same = ran(), ran()
     assert one == same
-    monkeypatch.setattr(rtl, "RtlEndpoint", functools.partial(rtl.RtlEndpoint, skips=False))
+    monkeypatch.setattr(optimistic, "Verilated", functools.partial(optimistic.Verilated, skips=False))
     every_cycle = ran()
     assert one[:2] == every_cycle[:2]
     assert one[2] > 0 == every_cycle[2]
@@ -282,7 +283,6 @@ def test_what_is_missing_is_named_and_all_else_works(
 @pytest.mark.parametrize(
     "old, new, said",
     [
-        ("kind: bilateral", "kind: bilateral, model: rtl, simulator: icarus", "write simulator: verilator"),
         ("rate: 10Gb/s", "model: rtl, rate: 25Gb/s", "shorter clock"),
         ("rate: 10Gb/s", "rate: 10Gb/s, rx_depth: 1", "write model: rtl, or leave rx_depth out"),
         ("rate: 10Gb/s", "model: rtl, rate: 10Gb/s, rx_depth: -1", "-1 must be at least 0"),

@@ -18,6 +18,10 @@ REGISTER: Final = (("nvid", 64), ("peer", 64), ("round", 48), ("phase", 2), ("sl
                    ("inbox", SLOT_BITS), ("inbox_round", 48))  # fmt: skip
 REGISTER_BITS: Final = sum(width for _, width in REGISTER)
 _ROOM = 8 * PAYLOAD_OCTETS
+_PHASES: Final = {phase.value: phase for phase in Phase}
+_FIELDS: Final = tuple(
+    (sum(width for _, width in REGISTER[number + 1 :]), (1 << width) - 1) for number, (_, width) in enumerate(REGISTER)
+)  # low bit and mask of each
 
 
 def slot_bits(payload: bytes | None) -> int:
@@ -45,9 +49,6 @@ def register_bits(register: Register) -> int:
 
 def register_of(bits: int) -> Register:
     """And back."""
-    fields: dict[str, Any] = {}
-    for name, width in reversed(REGISTER):
-        value = bits & ((1 << width) - 1)
-        bits >>= width
-        fields[name] = slot_of(value) if name in ("slot", "inbox") else Phase(value) if name == "phase" else value
-    return Register(**fields)
+    values = [bits >> low & ones for low, ones in _FIELDS]  # read once a write: no names, no calls
+    nvid, peer, round_, phase, slot, epoch, inbox, inbox_round = values
+    return Register(nvid, peer, round_, _PHASES[phase], slot_of(slot), epoch, slot_of(inbox), inbox_round)

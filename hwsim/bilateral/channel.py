@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import simpy
 
 _CHANCES = ("loss", "ber", "duplicate", "flip", "burst", "truncate", "extend", "garbage", "replay")
+_SPOILERS = frozenset(("ber", "flip", "burst", "truncate", "extend"))
 _REMEMBERED = 64  # frames from which chance picks one to replay
 
 
@@ -82,6 +83,7 @@ class Wire:
         self._draw = {name: stream("link", channel.name, sender, name) for name in drawn}
         self._recent: deque[bytes] | None = deque(maxlen=_REMEMBERED) if "replay" in self._chances else None
         self._kept: dict[int, bytes] = {fault.of: b"" for fault in written if fault.of is not None}
+        self._spoils = not _SPOILERS.isdisjoint(self._chances)
         self._plain = not (self._chances or self._script)
 
     def __repr__(self) -> str:
@@ -161,10 +163,10 @@ class Wire:
 
     def _strikes(self, name: str) -> bool:
         """Whether the fault *name* happens now, by chance; counted if so."""
-        happens = self._happens(name)
-        if happens:
-            self._count(name)
-        return happens
+        if name not in self._chances or not self._happens(name):
+            return False
+        self._count(name)
+        return True
 
     def _spoilt(self, octets: bytes, script: tuple[ScriptedFault, ...], note: str = "") -> tuple[bytes, str, int]:
         """One copy of a frame as it will arrive, what was done to it, and how much later than else (ps)."""
@@ -187,7 +189,7 @@ class Wire:
                     continue
             self._count(fault.do)
             notes.append(_words(fault))
-        if self._chances and octets:
+        if self._spoils and octets:
             octets = self._spoilt_by_chance(octets, notes)
         return octets, ", ".join(notes), by
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hwsim.bilateral.channel import Channel
@@ -58,9 +59,9 @@ class BilateralLink:
         self._endpoint = endpoint
         self.waves: Callable[[str], Path] | None = None  # gives a file for those of an end in Verilog, by its name
         if params.model == "rtl":
-            from hwsim.bilateral import verilated
+            from hwsim.bilateral import cosimulated, verilated
 
-            verilated.require()
+            (cosimulated if params.in_icarus else verilated).require()
 
     def __repr__(self) -> str:
         return f"BilateralLink({self.name!r})"
@@ -116,13 +117,24 @@ class BilateralLink:
             self.channel.end_stopped(end)
 
     def _in_verilog(self, name: str, device: PersistenceDomain, word: int, common: Mapping[str, Any]) -> Endpoint:
-        from hwsim.bilateral.rtl import RtlEndpoint
+        from hwsim.bilateral.rtl import RtlEndpoint, Verilog
 
-        nv = getattr(device.params, "nv", None) or self.params.nv
+        world, params = self.world, self.params
+        waves = self.waves(name) if self.waves else None
+        verilog: Callable[..., Verilog]
+        if params.in_icarus:
+            from hwsim.bilateral.cosimulated.conservative import Conductor, CoSimulated
+
+            conductor = world.shared.setdefault(Conductor, Conductor(world.env))
+            verilog = partial(CoSimulated, conductor, lookahead=params.delay // params.clock)
+        else:
+            from hwsim.bilateral.verilated.optimistic import Verilated
+
+            verilog = Verilated
+        nv = getattr(device.params, "nv", None) or params.nv
         return RtlEndpoint(
-            self.world.env, name, nv, word=word, clock=self.params.clock,
-            draw=self.world.stream("nv", self.name, device.name), waves=self.waves(name) if self.waves else None,
-            rx_depth=self.params.rx_depth, **common,
+            world.env, name, nv, word=word, clock=params.clock, draw=world.stream("nv", self.name, device.name),
+            verilog=partial(verilog, waves=waves, rx_depth=params.rx_depth), **common,
         )  # fmt: skip
 
     def _allot(self, device: PersistenceDomain) -> Callable[[str, int, int], NvRegister]:

@@ -29,7 +29,11 @@ class BilateralParams(ChannelParams):
     model: Literal["model", "rtl"] = Field(
         default="model", description="model: the table, executed; rtl: Verilog under a simulator"
     )
-    simulator: Literal["verilator", "icarus"] = Field(default="verilator", description="of model: rtl")
+    simulator: Literal["verilator", "icarus"] = Field(
+        default="verilator",
+        description="of model: rtl; verilator: a library in the run's own process; icarus: a process beside it, the "
+        "same to the cycle and far slower",
+    )
     clock: Duration = Field(default=6400, gt=0, description="of model: rtl, its period; 6.4ns is 156.25 MHz")
     rx_depth: int = Field(
         default=0,
@@ -42,6 +46,11 @@ class BilateralParams(ChannelParams):
         default=None, description="the memory of an end whose device is no nic with an `nv` of its own"
     )
 
+    @property
+    def in_icarus(self) -> bool:
+        """Whether its ends are under Icarus."""
+        return self.model == "rtl" and self.simulator == "icarus"
+
     @model_validator(mode="after")
     def _only_what_exists(self) -> Self:
         if self.model == "model":
@@ -51,8 +60,6 @@ class BilateralParams(ChannelParams):
                     "write model: rtl, or leave rx_depth out"
                 )
             return self
-        if self.simulator == "icarus":
-            raise ValueError("Icarus runs the benches of rtl/, not a topology; write simulator: verilator")
         if self.rate * self.clock > _BITS_A_CYCLE * PS_PER_SECOND:
             raise ValueError(
                 f"the Verilog takes {_BITS_A_CYCLE} bits a cycle, and the line brings more; "

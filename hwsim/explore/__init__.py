@@ -60,11 +60,11 @@ def explore(
     from hwsim.explore.minimise import minimise
     from hwsim.explore.search import plan, search
     from hwsim.explore.tally import tally
-    from hwsim.explore.window import require_checkpoints
+    from hwsim.explore.window import require_explorable
     from hwsim.metrics import hwsim_version
     from hwsim.topology import expectations
 
-    require_checkpoints(topology)
+    require_explorable(topology)
     began = time.perf_counter()
     say(f"{topology.name}: foreseeing every crash", None)
     made = plan(topology)

@@ -31,7 +31,7 @@ from hwsim.explore.histories import (
 )
 from hwsim.explore.needs import missing
 from hwsim.explore.search import BUDGET, Plan, plan
-from hwsim.explore.window import require_checkpoints
+from hwsim.explore.window import require_explorable
 from hwsim.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def mutants(
     *budget*: executions of one mutation on one topology at most; the protocol itself is executed as often as it
     takes to hold it against what they show.  Raises UserError where no checkpoints are taken.
     """
-    require_checkpoints(topology)
+    require_explorable(topology)
     kind = topology.protocol.kind
     known = Protocol.registry[kind].MUTATIONS
     alike = {name: case for name, case in (cases or {}).items() if getattr(case.protocol, "kind", None) == kind}

@@ -58,12 +58,17 @@ class Window:
     until_ps: int = 0  # when the next checkpoint begins; 0: never
 
 
-def require_checkpoints(topology: Topology) -> None:
-    """Raise UserError where there is nothing to explore."""
+def require_explorable(topology: Topology) -> None:
+    """Raise UserError where there is nothing to explore, or no way to."""
     if topology.protocol is None:
         raise UserError(
             f"{topology.name}: its workload takes no checkpoints, so there are none to crash; "
             "`hwsim link check` explores a bilateral link"
+        )
+    if any(not link.routed and link.params.in_icarus for link in topology.links):
+        raise UserError(
+            f"{topology.name}: explore copies a run that is under way, which Icarus cannot; "
+            "write simulator: verilator or model: model"
         )
 
 

@@ -374,7 +374,7 @@ class HardwareReader:
                 if params is None:
                     params = Params()  # its mistakes are told; that it joins two devices is still true
                 written = frozenset(keys) - set(own) - {"kind"}
-                if not self._remembers(params, (a, b), path):
+                if not (self._remembers(params, (a, b), path) and self._ticks(params, path)):
                     break
                 self.hardware.links[name] = LinkSpec(name, str(kind), a, b, params, written)
 
@@ -400,6 +400,17 @@ class HardwareReader:
                 problem = f"'{end}' has no non-volatile memory for the register of its end"
                 remedy = "write nv: {write: 2us, word: 128B} here, or under a nic for its own"
                 self.document.wrong(path, problem, remedy, key=True)
+                return False
+        return True
+
+    def _ticks(self, params: BaseModel, path: Path) -> bool:
+        """Whether a link in Icarus has the clock of the others there: they are in one process, and tick as one."""
+        if not getattr(params, "in_icarus", False):
+            return True
+        for name, link in self.hardware.links.items():
+            if getattr(link.params, "in_icarus", False) and link.params.clock != params.clock:  # type: ignore[attr-defined]
+                problem = f"links of simulator: icarus share one clock, and '{name}' has another one"
+                self.document.wrong(path, problem, "write the same clock, or simulator: verilator", key=True)
                 return False
         return True
 

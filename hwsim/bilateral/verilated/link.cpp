@@ -1,4 +1,4 @@
-// One end of a link in Verilog behind a few C functions, for hwsim/bilateral/rtl.py.
+// One end of a link in Verilog behind a few C functions, for hwsim/bilateral/verilated/optimistic.py.
 //
 // A cycle n lasts from n periods to n + 1.  Inputs stand from its beginning, what is told belongs to it, and the rising
 // edge at its end leads into the next one.  `hw_run` goes on until something happens that somebody above must know
@@ -68,7 +68,7 @@ Restoring restoring;
 
 extern "C" {
 
-struct Inputs {  // as rtl.py's Inputs
+struct Inputs {  // as optimistic.py's Inputs
     uint32_t tear[REGISTER_WORDS];
     uint32_t offer[SLOT_WORDS];
     uint32_t give[SLOT_WORDS];
@@ -78,7 +78,7 @@ struct Inputs {  // as rtl.py's Inputs
     uint8_t ruled, answer, answered, unused;
 };
 
-struct Outputs {  // as rtl.py's Outputs
+struct Outputs {  // as optimistic.py's Outputs
     uint64_t cycle;       // in which it happened
     uint64_t write_from;  // the cycle from which a write is under way; 0: none is
     uint64_t run, skipped;  // cycles executed, also those that were gone back on; cycles skipped
@@ -230,10 +230,7 @@ struct End {
             }
         }
         const uint8_t bits = top.volatile_o, state = top.state_o;
-        if (at.state == WRITING && state != WRITING) {
-            what |= SETTLED;
-            at.write_from = 0;
-        }
+        if (at.state == WRITING && state != WRITING) what |= SETTLED;
         if (bits & ~at.bits & 8) what |= HEARD;
         if (bits & ~at.bits & 2) what |= FENCED;
         const uint8_t ready = state == IS_READY && !(bits & 1) && !(top.inbox_o[6] >> 8 & 1);
@@ -286,6 +283,7 @@ struct End {
             at.quiet++;
             const uint32_t what = see();
             if (what) tell(what);
+            if (what & SETTLED) at.write_from = 0;
             step(how & DRAWN);
             if (what && !(how & QUIETLY)) return what;
             if (probes && at.quiet && is_still()) skip(until, left_before, count_before);
@@ -395,6 +393,8 @@ void hw_look(End* end) {
     end->at.bits = end->top.volatile_o;
     end->at.state = end->top.state_o;
     end->at.ready = 0;
+    end->at.write_from = 0;
+    end->at.sent = 0;
     end->tell(0);
 }
 
