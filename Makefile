@@ -10,13 +10,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint $(LOCK)
 
-.PHONY: run test test-long bench lint lock clean system help
+.PHONY: run test test-long mutation bench lint lock clean system help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run        install into .venv and run the quick start"
 	@echo "make test       lint, types and tests; installs what they need"
 	@echo "make test-long  the full-scale figures"
+	@echo "make mutation   faults put into the Verilog, and what finds them"
 	@echo "make bench      the benchmarks, as ratios"
 	@echo "make lint       ruff and mypy alone"
 	@echo "make lock       refresh $(LOCK) (needs the package index)"
@@ -31,6 +32,9 @@ test: system lint
 
 test-long: system
 	@$(BIN)/python -m pytest -m long --durations=10
+
+mutation: system
+	@cd tests/rtl && $(abspath $(BIN))/python -m mutation --out $(CURDIR)/hwsim-out/mutation
 
 bench: $(VENV)/.dev
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done

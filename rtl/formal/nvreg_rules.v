@@ -5,6 +5,7 @@
 // - Once a write is done its value stays, whatever happens, until another write is taken.
 // - After a power loss the value is settled: it does not change without a write.
 // - A write that nothing strikes is done after the stated cycles, and not before.
+// - Nothing is taken in a reset or while the power is off.
 
 `resetall
 `timescale 1ns / 1ps
@@ -77,6 +78,7 @@ module nvreg_rules #(
       if (under_way_q && !wr_done) assert (age_q < LATENCY && !wr_ready);
       if (under_way_q && !wr_done) assert (rd_data == settled_q || age_q == LATENCY);
       if (!under_way_q && !strike) assert (wr_ready);
+      if (strike) assert (!wr_ready);
 
       cover (wr_done && settled_q != coming_q);
       cover (struck_q && rd_data == settled_q && settled_q != coming_q);

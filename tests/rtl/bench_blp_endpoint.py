@@ -118,12 +118,12 @@ class Bench:
         await ClockCycles(self.dut.clk_i, 2)
         self.dut.rst_i.value = 0
 
-    async def cycle(self, wanted: list[bool], *, ready: bool = True, crash: bool = False, **given: Any) -> Happened:
-        """One cycle of both, compared."""
+    async def cycle(self, wanted: list[bool], *, ready: bool = True, strike: str = "", **given: Any) -> Happened:
+        """One cycle of both, compared; *strike*: the port that takes all but the register."""
         dut, model = self.dut, self.model
         dut.request_i.value = int("".join("1" if want else "0" for want in wanted), 2)
         dut.tx_ready_i.value = ready
-        dut.crash_i.value = crash
+        dut.crash_i.value, dut.rst_i.value = strike == "crash_i", strike == "rst_i"
         dut.answer_i.value = ANSWERS.index(given.get("answer", "busy"))
         dut.ruled_i.value = given.get("ruled", False)
         if given.get("frame"):
@@ -147,9 +147,10 @@ class Bench:
         if offered:
             assert int(dut.sent_o.value) == model.snapshot, (hex(int(dut.sent_o.value)), hex(model.snapshot))
         self.cycles += 1
-        if crash:
+        if strike:
             assert not valid
             assert not granted
+            assert not bad_epoch
             happened = NOTHING
         else:
             before, writes = model.state, model.pending is None
@@ -176,11 +177,13 @@ class Bench:
         await RisingEdge(dut.clk_i)
         return happened
 
-    async def crash(self, cycles: int, tear: bool) -> None:
-        """The power goes, for so many cycles; in a write either register may be left."""
+    async def crash(self, port: str, wanted: list[bool], cycles: int, tear: bool) -> None:
+        """The power goes, or a reset comes, for so many cycles; in a write either register may be left."""
         self.dut.tear_sel_i.value = tear
         cut = self.model.pending
-        await self.cycle([False] * 8, crash=True)
+        mine = self.model.register
+        untrue = Heard(FrameType.OFFER, mine.round & 0xFFFF, mine.epoch + 5 & 0xFFFFFFFF, mine.peer, mine.nvid)
+        await self.cycle(wanted, strike=port, frame=untrue)
         await ReadOnly()
         took = self.model.crash(register_of(int(self.dut.register_o.value)))
         if cut is not None:
@@ -190,14 +193,15 @@ class Bench:
             self.coverage.cut_in[*self.begun, took] += 1
         await RisingEdge(self.dut.clk_i)
         for _ in range(cycles):
-            await self.cycle([False] * 8, crash=True)
+            await self.cycle(wanted, strike=port, frame=untrue)
 
 
 @cocotb.test()
 async def the_machine_and_the_verilog_agree_until_all_is_covered(dut: Any) -> None:
     bench = Bench(dut)
     await bench.start()
-    draw = random.Random(int(os.environ.get("BENCH_SEED", "1")))
+    seed = os.environ.get("BENCH_SEED", "1")
+    draw, strikes = random.Random(int(seed)), random.Random(f"{seed} strikes")
     model = bench.model
     chances = (0.004, 0.05, 0.006, 0.35, 0.05, 0.02, 0.05, 0.1)  # of each request, in a cycle
     while not bench.coverage.closed and bench.cycles < MOST_CYCLES:
@@ -205,7 +209,10 @@ async def the_machine_and_the_verilog_agree_until_all_is_covered(dut: Any) -> No
         # the selector's cycle.
         rare = model.pending is not None and bench.rare()
         if model.booted and draw.random() < (0.5 if rare else 0.02 if model.pending else 0.002):
-            await bench.crash(draw.choice([0, 0, 1, 5]), draw.random() < 0.3)
+            # Who asks then is not answered, and what comes is not heard.
+            wanted = [event is None or strikes.random() < 0.15 for event in REQUESTS]
+            port = strikes.choice(["crash_i", "crash_i", "rst_i"])
+            await bench.crash(port, wanted, draw.choice([0, 0, 1, 5]), draw.random() < 0.3)
             continue
         # A fenced endpoint is left so for a while, then formatted.
         wanted = [draw.random() < chance for chance in chances]

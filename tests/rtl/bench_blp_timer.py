@@ -89,3 +89,31 @@ async def it_waits_until_it_is_taken_and_a_reset_forgets_it(dut: Any) -> None:
     await RisingEdge(dut.clk_i)
     dut.rst_i.value = 0
     assert await ticks_to_fire(dut, 0) == 10
+
+
+@cocotb.test()
+async def one_that_is_due_stays_so_when_the_period_grows(dut: Any) -> None:
+    """The offer that it was for is settled, so beacons are due from now on; this one is."""
+    await started(dut)
+    dut.bound_i.value = 1
+    assert await ticks_to_fire(dut, 0) == 4
+    dut.bound_i.value, dut.tick_i.value = 0, 1
+    for _ in range(3):
+        await RisingEdge(dut.clk_i)
+        await ReadOnly()
+        assert int(dut.timer_valid_o.value)
+    await RisingEdge(dut.clk_i)
+    dut.tick_i.value = 0
+    await take(dut)
+    assert await ticks_to_fire(dut, 0) == 10
+
+
+@cocotb.test()
+async def who_is_ready_before_it_is_due_takes_nothing(dut: Any) -> None:
+    await started(dut)
+    dut.tick_i.value = 1
+    await ClockCycles(dut.clk_i, 5)
+    dut.tick_i.value, dut.timer_ready_i.value = 0, 1
+    await ClockCycles(dut.clk_i, 2)
+    dut.timer_ready_i.value = 0
+    assert await ticks_to_fire(dut, 0) == 5

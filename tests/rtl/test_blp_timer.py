@@ -10,4 +10,4 @@ import simulators
 
 @pytest.mark.parametrize("simulator", simulators.NAMES)
 def test_blp_timer(simulator: str, tmp_path: Path) -> None:
-    simulators.run(simulator, "blp_timer", "bench_blp_timer", tmp_path, tests=3)
+    simulators.run(simulator, "blp_timer", "bench_blp_timer", tmp_path, tests=5)
