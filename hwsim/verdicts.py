@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -34,6 +35,11 @@ class Verdict:
                 {key: value for key, value in record._asdict().items() if value is not None} for record in self.records
             ]
         return told
+
+
+def violated(verdicts: Iterable[Verdict]) -> tuple[tuple[str, str], ...]:
+    """Name and detail of those that say that something is violated."""
+    return tuple((verdict.name, verdict.detail) for verdict in verdicts if verdict.value is Value.VIOLATED)
 
 
 def as_seconds(time_ps: int) -> str:

@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hwsim.explore.search import BUDGET
+from hwsim.explore.search import BUDGET, Say, silent
 
 if TYPE_CHECKING:
     from hwsim.explore.reproducer import Reproducer
     from hwsim.topology.spec import Expectation, Topology
-
-Say = Callable[[str, float | None], None]
-
-
-def _silent(_stage: str, _share: float | None) -> None:
-    """A `Say` for those who do not listen."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ def explore(
     budget: int = BUDGET,
     jobs: int | None = None,
     reproduce: bool = True,
-    say: Say = _silent,
+    say: Say = silent,
 ) -> Exploration:
     """Explore *topology*, and each of its *cases* that expects something of it.
 

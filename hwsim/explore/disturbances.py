@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 HELD_UP = "held_up"
 FRAME_LOST, FRAME_TWICE, FRAME_AGAIN = "frame_lost", "frame_twice", "frame_again"
-KINDS = (HELD_UP, FRAME_LOST, FRAME_TWICE, FRAME_AGAIN)
 LATE_BY = 2  # intervals: what waits for nobody is then two checkpoints ahead
 
 

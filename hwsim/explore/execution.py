@@ -26,8 +26,7 @@ from hwsim.outcomes import HANG, Handed, Outcome, classify, worst
 from hwsim.recovery import DurableState
 from hwsim.rules import RULES
 from hwsim.simulation import Simulation
-from hwsim.strikes import expanded
-from hwsim.verdicts import Value
+from hwsim.verdicts import violated
 from hwsim.workloads import JobWorkload
 
 if TYPE_CHECKING:
@@ -237,7 +236,7 @@ class Execution:
         self.resolution = resolution
         before = len(resolution.options)
         env, network = self.env, self.simulation.building.network
-        hit = {device.name for device, _ in expanded(target.kind, target.devices, world.domains)}
+        hit = target.hit(world)
         leaving = network is not None and any(way.busy_until > env.now and way.sender in hit for way in network.ways)
         self._slack.before_strike(env)
         self.simulation.striker.strike(fault, 0)
@@ -324,11 +323,7 @@ class Execution:
             merged = True
             self.steps += 1
         trace = self.simulation.trace
-        broken = () if merged else tuple(
-            (verdict.name, verdict.detail)
-            for verdict in (checker(trace) for checker in CHECKERS)
-            if verdict.value is Value.VIOLATED
-        )  # fmt: skip
+        broken = () if merged else violated(checker(trace) for checker in CHECKERS)
         return Ending(
             tuple(self.struck), tuple(self.asked), liveness, tuple(self.states), merged, broken,
             tuple(self.resolution.options), len(rows), int(env.now), self._slack.ps, self._noticed,

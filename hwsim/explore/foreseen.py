@@ -10,7 +10,7 @@ meanwhile is for the live executions to tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from hwsim.crash_timeline import RawClass, Timeline
@@ -60,20 +60,34 @@ def foresee(timeline: Timeline, window: Window, takes: frozenset[str], deletes: 
     """
     found = []
     boundaries = [point.rows for point in window.points]
-    judged: dict[tuple[frozenset[Handed], int, int], frozenset[Outcome]] = {}
     left = _Left(timeline, window, takes, deletes)
-    for replay, boundary in zip(timeline.walk_rows(Strike("", tuple(takes)), boundaries), boundaries, strict=True):
+    for seen, boundary in zip(judged(timeline, takes, boundaries), boundaries, strict=True):
         left.advance(boundary)
+        sure = next(iter(seen.handed)) if len(seen.handed) == 1 else None
+        found.append(Foreseen(*seen, left.number, left.matters(sure)))
+    return found
+
+
+class Judged(NamedTuple):
+    """What a strike leads to: all that recovery may hand back, how each stands, and what lies on the media."""
+
+    handed: frozenset[Handed]
+    outcomes: frozenset[Outcome]
+    raw: RawClass
+
+
+def judged(timeline: Timeline, takes: frozenset[str], boundaries: Sequence[int]) -> Iterator[Judged]:
+    """What a strike that takes *takes* would lead to after the first so many rows, for each of the *boundaries*."""
+    known: dict[tuple[frozenset[Handed], int, int], frozenset[Outcome]] = {}
+    for replay in timeline.walk_rows(Strike("", tuple(takes)), boundaries):
         state = replay.state()
         key = (replay.handed, replay.acknowledged, replay.durable.written())
-        outcomes = judged.get(key)
+        outcomes = known.get(key)
         if outcomes is None:
-            outcomes = judged[key] = frozenset(
+            outcomes = known[key] = frozenset(
                 classify(handed, acknowledged=key[1], written=key[2]) for handed in replay.handed
             )
-        sure = next(iter(replay.handed)) if len(replay.handed) == 1 else None
-        found.append(Foreseen(replay.handed, outcomes, state.vector.raw, left.number, left.matters(sure)))
-    return found
+        yield Judged(replay.handed, outcomes, state.vector.raw)
 
 
 def left_untouched(timeline: Timeline, window: Window) -> list[int]:

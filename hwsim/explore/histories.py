@@ -27,18 +27,15 @@ from hwsim.checkers import promised
 from hwsim.crash_timeline import Timeline
 from hwsim.explore.disturbances import Disturbance, Disturber
 from hwsim.explore.execution import BAD, Execution, Resolution
-from hwsim.explore.foreseen import effect
+from hwsim.explore.foreseen import effect, judged
 from hwsim.explore.search import Plan, tasks_of
 from hwsim.explore.targets import Target
 from hwsim.explore.window import say_record
-from hwsim.outcomes import Outcome, classify
-from hwsim.simulation import Simulation
-from hwsim.trace import Record, Row, Strike, Trace
-from hwsim.verdicts import Value
+from hwsim.trace import Record, Row, Trace
+from hwsim.verdicts import violated
 
 if TYPE_CHECKING:
-    from hwsim.domain import World
-    from hwsim.outcomes import Handed
+    from hwsim.outcomes import Outcome
 
 Item = TypeVar("Item")
 SAVING, AT_REST, STOPPED, LOADING, RESUMED = "saving", "at rest", "stopped", "loading", "resumed"
@@ -120,9 +117,9 @@ def follow(made: Plan, history: History) -> Followed:
             if outcome in BAD:
                 shown.setdefault(Shown(str(outcome), struck, ""), f"{outcome}: {_listed(struck)}")
     trace = run.simulation.trace
-    for name, detail in (*ending.broken, *_broken(trace)):
+    for name, detail in (*ending.broken, *violated(promised(trace))):
         shown.setdefault(Shown(name, struck, ""), f"{name}, after {_listed(struck)}: {detail}")
-    for one, said in foreseen(made, run.world, trace, [*boundaries, len(trace.rows)], struck):
+    for one, said in foreseen(made, trace, [*boundaries, len(trace.rows)], struck):
         shown.setdefault(one, said)
     return Followed(history, shown, tuple(marks))
 
@@ -131,19 +128,17 @@ def at_rest(made: Plan) -> Followed:
     """The history without a strike: the window of the plan."""
     shown: dict[Shown, str] = {}
     trace, points = made.window.trace, made.window.points
-    if not made.window.ends:
-        detail = f"checkpoint {made.window.checkpoint} never ends, without any crash"
-        shown[Shown("progress", (), "")] = f"progress: {detail}"
-    for name, detail in _broken(trace):
+    if made.window.stuck:
+        shown[Shown("progress", (), "")] = f"progress: {made.window.stuck}"
+    for name, detail in violated(promised(trace)):
         shown.setdefault(Shown(name, (), ""), f"{name}: {detail}")
-    world = Simulation(made.topology, protocol=made.protocol).world
-    for one, said in foreseen(made, world, trace, [*(point.rows for point in points), len(trace.rows)], ()):
+    for one, said in foreseen(made, trace, [*(point.rows for point in points), len(trace.rows)], ()):
         shown.setdefault(one, said)
     return Followed((), shown, ())
 
 
 def foreseen(
-    made: Plan, world: World, trace: Trace, ends: Sequence[int], struck: tuple[str, ...]
+    made: Plan, trace: Trace, ends: Sequence[int], struck: tuple[str, ...]
 ) -> Iterator[tuple[Shown, str]]:
     """What every crash leads to after each event of a trace that changed something; *ends*: rows after each event."""
     timeline = Timeline(trace)
@@ -158,10 +153,10 @@ def foreseen(
             phases.append(phase)
         at = end
     bad: dict[frozenset[str], list[tuple[int, Outcome]]] = {}
-    for target, stops in zip(made.targets, made.stops, strict=True):
+    for target, takes, stops in zip(made.targets, made.takes, made.stops, strict=True):
         if not stops:
             continue
-        felt = effect(timeline, target.takes(world))
+        felt = effect(timeline, takes)
         if felt not in bad:
             bad[felt] = list(_bad(timeline, felt, boundaries))
         told: set[tuple[Outcome, str]] = set()
@@ -176,23 +171,13 @@ def foreseen(
 
 def _bad(timeline: Timeline, takes: frozenset[str], boundaries: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
     """Every bad outcome of a strike that takes *takes*, with the number of the boundary after which it comes."""
-    known: dict[tuple[frozenset[Handed], int, int], list[Outcome]] = {}
-    for number, replay in enumerate(timeline.walk_rows(Strike("", tuple(takes)), boundaries)):
-        replay.state()  # brings `handed` up to date
-        key = (replay.handed, replay.acknowledged, replay.durable.written())
-        if key not in known:
-            outcomes = {classify(handed, acknowledged=key[1], written=key[2]) for handed in replay.handed}
-            known[key] = sorted(outcomes & set(BAD))
-        for outcome in known[key]:
+    for number, seen in enumerate(judged(timeline, takes, boundaries)):
+        for outcome in sorted(seen.outcomes.intersection(BAD)):
             yield number, outcome
 
 
 def _phase_after(rows: Sequence[Row], before: str) -> str:
     return next((_PHASES[row[1]] for row in reversed(rows) if row[1] in _PHASES), before)
-
-
-def _broken(trace: Trace) -> list[tuple[str, str]]:
-    return [(verdict.name, verdict.detail) for verdict in promised(trace) if verdict.value is Value.VIOLATED]
 
 
 def _listed(struck: Sequence[str]) -> str:

@@ -11,12 +11,11 @@ caught nor has it survived.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hwsim.explore import forked
 from hwsim.explore.histories import (
     Followed,
     History,
@@ -30,15 +29,13 @@ from hwsim.explore.histories import (
     struck_again,
 )
 from hwsim.explore.needs import missing
-from hwsim.explore.search import BUDGET, Plan, plan
+from hwsim.explore.search import BUDGET, Plan, Say, plan, shared, silent
 from hwsim.explore.window import require_explorable
 from hwsim.protocol import Protocol
 
 if TYPE_CHECKING:
     from hwsim.protocol import Mutation
     from hwsim.topology.spec import Topology
-
-Say = Callable[[str, float | None], None]
 
 
 @dataclass(frozen=True)
@@ -72,13 +69,9 @@ class Mutant:
         }  # fmt: skip
 
 
-def _silent(_stage: str, _share: float | None) -> None:
-    """A `Say` for those who do not listen."""
-
-
 def mutants(
     topology: Topology, cases: Mapping[str, Topology] | None = None, *, budget: int = BUDGET, jobs: int = 1,
-    say: Say = _silent,
+    say: Say = silent,
 ) -> list[Mutant]:  # fmt: skip
     """Every mutation of the topology's protocol, and what catches it there, or in those *cases* that have the protocol.
 
@@ -89,12 +82,9 @@ def mutants(
     kind = topology.protocol.kind
     known = Protocol.registry[kind].MUTATIONS
     alike = {name: case for name, case in (cases or {}).items() if getattr(case.protocol, "kind", None) == kind}
-    shares = [list(known)[number::jobs] for number in range(jobs)]
-    shares = [share for share in shares if share]
-    told = say if len(shares) == 1 else _silent  # several processes would draw over each other
+    told = say if min(jobs, len(known)) == 1 else silent  # several processes would draw over each other
     say(f"{topology.name}: trying {len(known)} mutations", None)
-    work = [partial(_tried, topology, alike, share, budget, told) for share in shares]
-    found = [mutant for part in forked.side_by_side(work) for mutant in part]
+    found = shared(partial(_tried, topology, alike, budget=budget, say=told), list(known), jobs)
     return sorted(found, key=lambda mutant: list(known).index(mutant.name))
 
 

@@ -67,6 +67,7 @@ class Plan:
     topology: Topology  # made quiet
     window: Window
     targets: tuple[Target, ...]
+    takes: tuple[frozenset[str], ...]  # by target: every token
     stops: tuple[bool, ...]
     foreseen: tuple[tuple[Foreseen, ...] | None, ...]  # by target; None for targets that the job rides through
     late: bool  # survivors go on for a while before the job is torn down
@@ -97,16 +98,17 @@ def plan(topology: Topology, checkpoint: int | None = None, protocol: type[Proto
     built = Simulation(topology, protocol=protocol)
     targets = targets_of(topology, built.world.domains)
     participants = frozenset(built.building.job.participants)
+    takes_of = tuple(target.takes(built.world) for target in targets)
     stops = tuple(target.stops_job(built.world, participants) for target in targets)
     assert built.protocol is not None
     timeline = Timeline(window.trace)
     seen: dict[frozenset[str], tuple[Foreseen, ...]] = {}
     foreseen: list[tuple[Foreseen, ...] | None] = []
-    for target, stopping in zip(targets, stops, strict=True):
+    for taken, stopping in zip(takes_of, stops, strict=True):
         if not stopping:
             foreseen.append(None)
             continue
-        takes = effect(timeline, target.takes(built.world))
+        takes = effect(timeline, taken)
         if takes not in seen:
             seen[takes] = tuple(foresee(timeline, window, takes, built.protocol.deletes))
         foreseen.append(seen[takes])
@@ -115,7 +117,7 @@ def plan(topology: Topology, checkpoint: int | None = None, protocol: type[Proto
     world = built.world
     back = [target.back_after_ps(world, outage) for target in targets]
     return Plan(
-        topology, window, targets, stops, tuple(foreseen), detect > 0,
+        topology, window, targets, takes_of, stops, tuple(foreseen), detect > 0,
         hits=tuple(hit_by(target, world) for target in targets),
         alone=tuple(set(target.devices) >= set(world.domains) for target in targets),
         asks_after_ps=tuple(max((detect, *times)) for times in back),
@@ -139,7 +141,7 @@ def _tasks(likes: Mapping[tuple[int, int], Like]) -> dict[tuple[int, int], Task]
     return {strike: tasks[like.of] for strike, like in likes.items()}
 
 
-def _silent(_stage: str, _share: float | None) -> None:
+def silent(_stage: str, _share: float | None) -> None:
     """A `Say` for those who do not listen."""
 
 
@@ -152,7 +154,7 @@ def within(tasks: Sequence[Item], budget: int) -> tuple[Item, ...]:
 
 def search(
     made: Plan, *, crashes: int = 1, budget: int = BUDGET, jobs: int = 1, merge: bool = True,
-    say: Say = _silent,
+    say: Say = silent,
 ) -> Found:  # fmt: skip
     """Execute what the budget allows of the plan's strikes, on *jobs* processes."""
     worker = _worker(made, merge, jobs, say)
@@ -160,14 +162,14 @@ def search(
     left = (budget - len(done)) // (RESOLUTIONS * crashes)  # half of what is left is for second crashes
     doubtful = [(task, len(ending.options)) for task, ending in done if ending.options and not ending.merged]
     doubtful = list(within(doubtful, max(left, 0)))
-    more = sorted(_shared(worker.otherwise, doubtful, jobs), key=_in_order)
+    more = sorted(shared(worker.otherwise, doubtful, jobs), key=_in_order)
     pairs: list[tuple[Task, Ending]] = []
     pairs_of = 0
     if crashes > 1:
         firsts = [task for task, ending in done if not ending.merged]
         each = max((budget - len(done) - len(more)) // max(len(firsts), 1), 1)
         say(f"{made.topology.name}: executing second crashes", None)
-        for seconds, count in _shared(partial(worker.pairs, each=each), firsts, jobs):
+        for seconds, count in shared(partial(worker.pairs, each=each), firsts, jobs):
             pairs += seconds
             pairs_of += count
         pairs.sort(key=_in_order)
@@ -182,7 +184,7 @@ class Executed(NamedTuple):
     endings: tuple[tuple[Task, Ending], ...]
 
 
-def execute(made: Plan, *, budget: int, jobs: int = 1, merge: bool = True, say: Say = _silent) -> Executed:
+def execute(made: Plan, *, budget: int, jobs: int = 1, merge: bool = True, say: Say = silent) -> Executed:
     """Execute what the budget allows of the plan's strikes.
 
     What was merged in an expectation that does not hold gets tasks of its own, until all hold.
@@ -206,7 +208,7 @@ def execute(made: Plan, *, budget: int, jobs: int = 1, merge: bool = True, say: 
         if chosen:
             say(f"{made.topology.name}: executing {len(chosen):,} crashes", None)
             work = partial(worker.run, watched=watched)
-            ended.update((task[:2], ending) for task, ending in _shared(work, chosen, jobs))
+            ended.update((task[:2], ending) for task, ending in shared(work, chosen, jobs))
         likes = alike_now()  # again: a process with less in it is quicker to fork
         wrong = refuted(made, likes, ended)
         if not wrong:
@@ -221,10 +223,10 @@ def execute(made: Plan, *, budget: int, jobs: int = 1, merge: bool = True, say: 
 
 def _worker(made: Plan, merge: bool, jobs: int, say: Say) -> _Worker:
     alone = jobs == 1 or not forked.AVAILABLE
-    return _Worker(made, merge, say if alone else _silent)  # several processes would draw over each other
+    return _Worker(made, merge, say if alone else silent)  # several processes would draw over each other
 
 
-def _shared(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], jobs: int) -> list[Result]:
+def shared(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], jobs: int) -> list[Result]:
     """What *work* makes of the items, dealt out to so many processes."""
     shares = [items[number::jobs] for number in range(max(jobs, 1))]
     parts = forked.side_by_side([partial(work, share) for share in shares if share])

@@ -38,10 +38,13 @@ class Target(NamedTuple):
         """Every token that it takes."""
         return taken(self.kind, self.devices, world.domains)
 
+    def hit(self, world: World) -> frozenset[str]:
+        """Every device that it stops, also those that a kernel crash resets."""
+        return frozenset(device.name for device, _ in expanded(self.kind, self.devices, world.domains))
+
     def stops_job(self, world: World, participants: frozenset[str]) -> bool:
         """Whether the job stops and recovers; else it rides through."""
-        hit = {device.name for device, _ in expanded(self.kind, self.devices, world.domains)}
-        return Fault.registry[self.kind].stops_job and not participants.isdisjoint(hit)
+        return Fault.registry[self.kind].stops_job and not participants.isdisjoint(self.hit(world))
 
     def back_after_ps(self, world: World, outage_ps: int) -> tuple[int, ...]:
         """When each of the devices that it stops serves again, from the strike on (ps)."""

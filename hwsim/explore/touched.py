@@ -26,7 +26,6 @@ from hwsim.contents import Contents
 from hwsim.domain import Holdings, PersistenceDomain
 from hwsim.link import Way
 from hwsim.nvme_commands import Write
-from hwsim.strikes import expanded
 
 if TYPE_CHECKING:
     from hwsim.domain import World
@@ -163,9 +162,9 @@ def _tells(simulation: Simulation) -> bool:
 
 def hit_by(target: Target, world: World) -> frozenset[str]:
     """The devices that a strike stops, and those whose commands stop with it."""
-    hit = {device.name for device, _ in expanded(target.kind, target.devices, world.domains)}
+    hit = target.hit(world)
     hosts = {name for name in hit if world.domains[name].host == name}
-    return frozenset(hit | {name for name, device in world.domains.items() if device.host in hosts})
+    return hit | {name for name, device in world.domains.items() if device.host in hosts}
 
 
 def reach(hit: frozenset[str], under_way: Iterable[UnderWay]) -> frozenset[str]:

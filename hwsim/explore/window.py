@@ -57,6 +57,11 @@ class Window:
     told: bool = False  # what events touch could be told
     until_ps: int = 0  # when the next checkpoint begins; 0: never
 
+    @property
+    def stuck(self) -> str | None:
+        """What is wrong where the checkpoint blocks the next one for good, without any crash."""
+        return None if self.ends else f"checkpoint {self.checkpoint} never ends, without any crash"
+
 
 def require_explorable(topology: Topology) -> None:
     """Raise UserError where there is nothing to explore, or no way to."""
