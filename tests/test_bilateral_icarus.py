@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -306,14 +306,30 @@ def test_what_icarus_says_as_it_fails_is_told(tmp_path: Path, monkeypatch: pytes
 def test_icarus_goes_with_a_run_that_is_stopped(how: signal.Signals, status: int, tmp_path: Path) -> None:
     path, mark = written(tmp_path, IN_ICARUS.replace("rounds: 50", "rounds: 100000")), f"MARK_{tmp_path.name}"
     command = [sys.executable, "-m", "hwsim", "run", str(path), "--set", "horizon=10ms", "--out", str(tmp_path / "o")]
-    with subprocess.Popen(command, env={**os.environ, mark: "1"}, stderr=subprocess.PIPE, text=True) as run:
-        wait_until(lambda: any("vvp" in name for name in marked(mark)))
+    environment = {**os.environ, "PATH": f"{telling_vvp(tmp_path)}{os.pathsep}{os.environ['PATH']}", mark: "1"}
+    begun = os.open(tmp_path / "begun", os.O_RDONLY | os.O_NONBLOCK)
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as run:
+        assert select.select([begun], [], [], 60)[0], "Icarus never begins"
+        icarus = os.pidfd_open(int(os.read(begun, 100)))
         run.send_signal(how)
         said = run.communicate(timeout=60)[1]
     assert run.returncode == status
     assert "Traceback" not in said
     assert not (tmp_path / "o").exists() or how is not signal.SIGINT
-    wait_until(lambda: not marked(mark))
+    assert select.select([icarus], [], [], 60)[0], "Icarus goes on"
+    os.close(icarus)
+    os.close(begun)
+    assert not marked(mark)
+
+
+def telling_vvp(folder: Path) -> Path:
+    """A folder with a vvp that tells its process's number through the pipe `begun`, before it is what it stands for."""
+    os.mkfifo(folder / "begun")
+    told = folder / "bin"
+    told.mkdir()
+    (told / "vvp").write_text(f'#!/bin/sh\necho $$ > "{folder}/begun"\nexec "{shutil.which("vvp")}" "$@"\n')
+    (told / "vvp").chmod(0o755)
+    return told
 
 
 def marked(mark: str) -> list[str]:
@@ -326,11 +342,3 @@ def marked(mark: str) -> list[str]:
         except OSError:
             pass  # gone meanwhile, or somebody else's
     return found
-
-
-def wait_until(condition: Any) -> None:
-    """Look again and again, for a minute at most."""
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
