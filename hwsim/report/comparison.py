@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.report import figures, words
-from hwsim.report.words import duration, escaped, percent, size, wrapped
+from hwsim.report.words import duration, escaped, listed, percent, size, wrapped
 
 Result = Mapping[str, Any]
 
@@ -146,7 +146,7 @@ def verdict(result: Result) -> words.Verdict:
         for name, one in safe.items()
         if one["checkpoints"]["commit_latency_s"]
     }
-    said = f"{_list(wrong)} go{'es' * (len(wrong) == 1)} wrong {when}; " if wrong else f"None goes wrong {when}; "
+    said = f"{listed(wrong)} go{'es' * (len(wrong) == 1)} wrong {when}; " if wrong else f"None goes wrong {when}; "
     if latencies:
         quickest = min(latencies, key=lambda name: latencies[name])
         said += f"of the others {quickest}" if wrong else quickest
@@ -155,10 +155,6 @@ def verdict(result: Result) -> words.Verdict:
         said += "but not one checkpoint was acknowledged under the others."
     level = "warn" if wrong else "good"
     return words.Verdict(level, f"{len(safe)} of {len(found)} are safe here" if wrong else "All are safe here", said)
-
-
-def _list(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def notes(result: Result) -> list[str]:

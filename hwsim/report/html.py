@@ -226,17 +226,13 @@ def _device_figures(topology: Topology | None) -> list[dict[str, Any]]:
             groups.setdefault((device.kind, device.figures), []).append(device)
     return [
         {
-            "names": _few([device.name for device in devices]),
+            "names": words.few([device.name for device in devices], most=4),
             "kind": kind,
             "figures": list(held),
             "assumed": sum(figure.assumption for figure in held),
         }
         for (kind, held), devices in sorted(groups.items(), key=lambda group: group[0][0])
     ]
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def _resolved(topology: Topology | None) -> str:

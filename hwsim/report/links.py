@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hwsim.report.words import Result, Verdict, duration, number, percent
+from hwsim.report.words import Result, Verdict, duration, few, number, percent
 
 # Why frames changed nothing, for those who read the figures of a link for the first time.
 DROPS = {
@@ -42,16 +42,16 @@ def verdict(result: Result) -> Verdict:
     broken = [name for name, found in (result.get("verdicts") or {}).items() if found.get("value") == "violated"]
     rounds = sum(link["rounds_settled"] for link in links.values())
     if harmed or broken:
-        what = f"tokens were lost or doubled on {_few(harmed)}" if harmed else f"the trace violates {_few(broken)}"
+        what = f"tokens were lost or doubled on {few(harmed)}" if harmed else f"the trace violates {few(broken)}"
         return Verdict("bad", "Not safe", f"A promise of the protocol is broken: {what}.")
     whole = f"Every token was in exactly one place at every instant, and both ends agree on all {number(rounds)} rounds"
     fenced = [name for name, link in links.items() if link["fenced"]]
     if fenced:
-        told = f"{whole}; but an end of {_few(fenced)} saw a violation and takes no part until somebody rules"
+        told = f"{whole}; but an end of {few(fenced)} saw a violation and takes no part until somebody rules"
         return Verdict("warn", "Safe, but fenced", f"{told}.")
     open_ = [name for name, link in links.items() if not link["agrees_at_the_end"]]
     if open_:
-        told = f"{whole}; as the run ends, a round is still open on {_few(open_)}"
+        told = f"{whole}; as the run ends, a round is still open on {few(open_)}"
         return Verdict("warn", "Safe, not finished", f"{told}: an end is bound, or has not heard how it ended.")
     return Verdict("good", "Safe", f"{whole}.")
 
@@ -88,7 +88,3 @@ def pairs(link: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if link.get("frames_checked"):
         checked = f"{number(link['frames_agreed'])} of {number(link['frames_checked'])} frames"
         yield "Decoded a second time", f"{checked} read the same by Scapy's layers"
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"

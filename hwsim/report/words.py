@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +205,16 @@ def escaped(value: object) -> str:
     for character in "\\`*_|<[":
         found = found.replace(character, "\\" + character)
     return found
+
+
+def listed(texts: Sequence[str]) -> str:
+    """All of them, with "and" before the last."""
+    return f"{', '.join(texts[:-1])} and {texts[-1]}" if len(texts) > 1 else "".join(texts)
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """At most *most* names; of more than these the first three, and how many others there are."""
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def what_if_words(name: str, topology: Topology | None) -> str:

@@ -211,16 +211,14 @@ def render(result: Mapping[str, Any], *, markdown: bool = False) -> str:
         if found["broken"]:
             lines += [f"{found['name']} breaks {found['broken']}:", *steps_of(found), ""]
     mistaken = result["mistaken"]
-    by = ", ".join(f"{count} by {name}" for name, count in sorted(mistaken["by"].items()))
     lines.append(
         f"A register says one of {mistaken['codes']} things. Taking one for another after a reboot,"
-        f" {mistaken['tried']} ways: {mistaken['caught']} caught ({by})."
+        f" {mistaken['tried']} ways: {mistaken['caught']} caught ({_by(mistaken)})."
     )
     score = result["mutations"]
-    by = ", ".join(f"{count} by {name}" for name, count in sorted(score["by"].items()))
     lines.append(
         f"Single changes of the table: {score['changes']}, of which {score['tried']} tried: {score['caught']} caught"
-        f" ({by}), {len(score['harmless'])} do no harm:"
+        f" ({_by(score)}), {len(score['harmless'])} do no harm:"
     )
     reasons: dict[str, int] = {}
     for change in score["harmless"]:
@@ -230,6 +228,11 @@ def render(result: Mapping[str, Any], *, markdown: bool = False) -> str:
     lines += ["", *(f"OFF: {what}" for what in result["off"])]
     lines.append(f"{'All is as it must be' if not result['off'] else 'NOT as it must be'}; {result['seconds']} s.")
     return "\n".join(lines)
+
+
+def _by(score: Mapping[str, Any]) -> str:
+    """How many each property caught."""
+    return ", ".join(f"{count} by {name}" for name, count in sorted(score["by"].items()))
 
 
 def steps_of(found: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hwsim.report.words import percent
+from hwsim.report.words import listed, percent
 from hwsim.studies.sweeps.estimates import Estimate, differ
 from hwsim.studies.sweeps.findings import PointFinding, better_when_more
 from hwsim.studies.sweeps.measures import shown
@@ -137,7 +137,7 @@ def _overall(
     if not worst:
         return sentence(f"{study.label(asked.beside)} makes no difference that counts.")
     told = [f"{study.label(beside)} it is worse by up to {by:.0%} ({where})" for beside, (by, where) in worst.items()]
-    return sentence(f"{study.label(common)}, {study.label(study.plot.y)} is as good as any; {_listed(told)}.")
+    return sentence(f"{study.label(common)}, {study.label(study.plot.y)} is as good as any; {listed(told)}.")
 
 
 def _beside(study: Study, first: Curve, beaten: Sequence[Curve], others: Sequence[Curve]) -> str:
@@ -146,11 +146,11 @@ def _beside(study: Study, first: Curve, beaten: Sequence[Curve], others: Sequenc
     y = study.plot.y
     text = f"{study.label(y)} is {span(y, first.ys)} {study.label(first.beside)}"
     if beaten:
-        text += f", against {_listed([f'{span(y, one.ys)} {study.label(one.beside)}' for one in beaten])}"
+        text += f", against {listed([f'{span(y, one.ys)} {study.label(one.beside)}' for one in beaten])}"
     if others:
         apart = max(abs(by) for one in others for by, _ in first.worsenings(one))
         told = "the same" if apart == 0 else f"within {percent(apart)} of that"
-        text += f"; {_listed([study.label(one.beside) for one in others])} it is {told}"
+        text += f"; {listed([study.label(one.beside) for one in others])} it is {told}"
     return text
 
 
@@ -167,7 +167,7 @@ def _best(study: Study, asked: BestValueAnswer, one: Curve, *, ends: bool = Fals
     others = [f"{gives(x)} at {study.label(x)}" for x in dict.fromkeys((xs[0], xs[-1])) if ends and x != one.best]
     return (
         f"{study.label(one.beside)} the best {study.label(study.plot.x)} is {study.label(one.best)}{edge}, with "
-        f"{gives(one.best)} {study.label(asked.cost)}{f' ({_listed(others)})' if others else ''}"
+        f"{gives(one.best)} {study.label(asked.cost)}{f' ({listed(others)})' if others else ''}"
     )
 
 
@@ -180,7 +180,3 @@ def _moves(study: Study, asked: BestValueAnswer, chosen: Mapping[str, str]) -> I
         (first, low), *_, (last, high) = chosen.items()
         moves = f"goes from {study.label(low)} to {study.label(high)}" if low != high else f"stays {study.label(low)}"
         yield f"From {first} to {last}, the best {study.label(x)} {moves}."
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return f"{', '.join(texts[:-1])} and {texts[-1]}" if len(texts) > 1 else "".join(texts)
